@@ -1,0 +1,32 @@
+"""Charts as tags: each draws a geometry of `billing_portal.dashboards.charts` as SVG."""
+
+from django import template
+
+from billing_portal.dashboards.charts import BASELINE, TICK_LABEL_AT, TOP, ShareBar, Sparkline, StackedBars
+
+register = template.Library()
+
+
+@register.inclusion_tag("components/charts/stacked_bars.svg.html")
+def stacked_bars(chart: StackedBars, anchor: str, first_head: str = "Day") -> dict[str, object]:
+    """Draw one column a day, its legend and its table; `anchor` makes the ids of the page unique."""
+    return {
+        "chart": chart,
+        "anchor": anchor,
+        "first_head": first_head,
+        "top": TOP,
+        "height": BASELINE - TOP,
+        "label_y": TICK_LABEL_AT,
+    }
+
+
+@register.inclusion_tag("components/charts/sparkline.svg.html")
+def sparkline(spark: Sparkline | None) -> dict[str, object]:
+    """Draw a line without axes; nothing where there is no line."""
+    return {"spark": spark}
+
+
+@register.inclusion_tag("components/charts/share_bar.svg.html")
+def share_bar(bar: ShareBar) -> dict[str, object]:
+    """Draw parts of a whole side by side."""
+    return {"bar": bar}

@@ -1,0 +1,97 @@
+"""Credits as numbers: the one place that parses, rounds, converts or shows an amount of credits.
+
+A credit is a `Decimal` with 6 places. Turning a cost into credits rounds up, so that no cost above zero is free.
+"""
+
+import re
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import models
+
+PLACES: Final = 6
+MAX_DIGITS: Final = 24
+LARGEST: Final = Decimal("999999999999999999.999999")
+"""Above any balance. PostgreSQL sorts NaN above every number, so a CHECK against this bound refuses NaN too."""
+LARGEST_REQUEST: Final = Decimal(1_000_000_000)
+"""The most that one request may move: far below where sums could leave the column."""
+ZERO: Final = Decimal(0)
+
+_STEP = Decimal(1).scaleb(-PLACES)
+_CENT = Decimal(1).scaleb(-2)
+_TENTH = Decimal(1).scaleb(-1)
+_EXACT = Context(prec=60)
+_PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
+
+
+class CreditsField(models.DecimalField[Any, Any]):
+    """A column of credits: NUMERIC(24, 6)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_digits"], kwargs["decimal_places"] = MAX_DIGITS, PLACES
+        super().__init__(*args, **kwargs)
+
+
+def parse(value: object, *, places: int = PLACES) -> Decimal:
+    """Return an amount that came from outside: a string such as `"12.5"` or an integer, 0 or more.
+
+    Raises ValueError with a sentence for anything else: floats, signs, exponents, other digits than 0-9, more than
+    `places` decimals, or more than a billion. Equal amounts come back with equal spelling.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError('must be a decimal in a string, such as "12.5"')
+    text = str(value) if isinstance(value, str) or 0 <= value < 10**15 else ""
+    if not _PLAIN.fullmatch(text):
+        raise ValueError('must be a decimal of 0 or more in plain digits, such as "12.5"')
+    amount = Decimal(text)
+    if len(text.partition(".")[2]) > places:
+        raise ValueError(f"must have at most {places} decimal places")
+    if amount > LARGEST_REQUEST:
+        raise ValueError("must be at most 1,000,000,000")
+    return amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+
+
+def from_money(cost: Decimal, *, markup_percent: Decimal = ZERO) -> Decimal:
+    """Return the credits that a cost in `PRICE_CURRENCY` comes to, marked up, rounded up to the 6th place."""
+    marked_up = _EXACT.multiply(cost, _EXACT.divide(100 + markup_percent, Decimal(100)))
+    return round_up(_EXACT.multiply(marked_up, Decimal(settings.CREDITS_PER_CURRENCY_UNIT)))
+
+
+def round_up(amount: Decimal) -> Decimal:
+    """Return the amount rounded up to 6 places."""
+    return amount.quantize(_STEP, rounding=ROUND_CEILING, context=_EXACT)
+
+
+def value_cents(credits: Decimal) -> int:
+    """Return what credits are worth in cents of `PRICE_CURRENCY`, rounded half up: for showing, never stored back."""
+    cents = _EXACT.divide(credits * 100, Decimal(settings.CREDITS_PER_CURRENCY_UNIT))
+    return int(cents.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def percentage(part: Decimal, whole: Decimal) -> Decimal:
+    """Return part of whole in percent with one place, rounded half up; 0 of nothing is 0."""
+    if not whole:
+        return Decimal("0.0")
+    return _EXACT.divide(part * 100, whole).quantize(_TENTH, rounding=ROUND_HALF_UP)
+
+
+def text(amount: Decimal) -> str:
+    """Return the amount as JSON carries it: plain digits without trailing zeros (`"0"`, `"1234.5"`)."""
+    try:
+        return f"{amount.normalize(_EXACT):f}" if amount else "0"
+    except InvalidOperation as error:
+        raise ValueError(f"{amount!r} is no amount") from error
+
+
+def display(amount: Decimal) -> str:
+    """Return the amount as screens show it: thousands separated, no trailing zeros (`1,234.5`)."""
+    plain = text(amount)
+    whole, dot, decimals = plain.partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}{dot}{decimals}"
+
+
+def display_short(amount: Decimal) -> str:
+    """Return the amount with at most 2 decimals, rounded half up: for lists and charts, where the title has it whole."""
+    return display(amount.quantize(_CENT, rounding=ROUND_HALF_UP))

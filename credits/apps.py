@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CreditsConfig(AppConfig):
+    """The ledger: pools, allocations, holds, charges and what they cost. It knows nothing of Lago."""
+
+    name = "credits"
+    default_auto_field = "django.db.models.BigAutoField"

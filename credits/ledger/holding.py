@@ -1,0 +1,216 @@
+"""Ending a hold: captured, released or expired, once, whoever races for it (law 6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from credits.amounts import ZERO
+from credits.ledger import payers
+from credits.ledger.commands import CaptureHold, EndHold, ExpireHold, Reach, Settled
+from credits.ledger.keys import IdempotencyConflict
+from credits.ledger.records import Usage
+from credits.ledger.spending import finish
+from credits.models import Allocation, Hold, UsageRecord
+from credits.pricing import costs
+from credits.pricing.costs import Priced, TokensCost, Unpriced
+from kit.errors import DomainError, NotFound, PermissionDenied, ValidationError
+
+if TYPE_CHECKING:
+    from credits.ledger.payers import PayerRow
+    from credits.ledger.rounds import Round
+    from credits.ledger.standing import Standing
+
+LATE_CAPTURE: Final = timedelta(days=7)
+"""How long after its expiry a hold may still be captured."""
+
+
+class HoldEnded(DomainError):
+    """The hold has ended in another way."""
+
+    code = "hold_ended"
+    status = 409
+
+
+def payers_of(hold: Hold, stands: Standing, *, captures: bool) -> list[payers.Ref]:
+    """Return what to lock to end this hold: its payer, and the pool that a closed allocation returns to."""
+    if hold.pool_id is not None:
+        return [("pool", hold.pool_id)]
+    if hold.allocation_id is not None:
+        closed = stands.allocation_closed_at is not None and stands.allocation_pool_id is not None
+        back: list[payers.Ref] = [("pool", stands.allocation_pool_id)] if closed else []  # type: ignore[list-item]
+        return [*back, ("allocation", hold.allocation_id)]
+    return (stands.payers()[:1] or [payers.organization_pool(hold.organization_id)]) if captures else []
+
+
+def end(book: Round, command: EndHold, stands: Standing) -> Settled | None:
+    """End the hold as the command says; None where a row that is needed was not locked.
+
+    Raises NotFound or PermissionDenied where the caller may not end it, HoldEnded where it ended otherwise.
+    """
+    hold = book.holds.get(command.hold_id)
+    if hold is None:
+        return None
+    _refuse_stranger(hold, command)
+    row = _payer(book, hold)
+    if row is None and hold.credits:
+        return None
+    if isinstance(row, Allocation) and row.closed_at is not None and ("pool", row.pool_id) not in book.locked.rows:
+        return None
+    if isinstance(command, CaptureHold):
+        return _capture(book, hold, command, stands, row)
+    if isinstance(command, ExpireHold):
+        if hold.status == Hold.Status.ACTIVE and hold.expires_at <= stands.clock:
+            _give_back(book, hold, row, stands, Hold.Status.EXPIRED)
+    elif hold.status == Hold.Status.CAPTURED or hold.captured_content:
+        raise HoldEnded("The hold was captured.", status=hold.status)
+    elif hold.status == Hold.Status.ACTIVE:
+        overdue = hold.expires_at <= stands.clock
+        _give_back(book, hold, row, stands, Hold.Status.EXPIRED if overdue else Hold.Status.RELEASED)
+    return finish(Settled(hold=hold), book, row, stands)
+
+
+def _capture(
+    book: Round, hold: Hold, command: CaptureHold, stands: Standing, row: PayerRow | None
+) -> Settled | None:
+    if hold.captured_content:
+        return _captured_before(book, hold, command, stands, row)
+    if hold.status == Hold.Status.RELEASED:
+        raise HoldEnded("The hold was released.", status=hold.status)
+    if stands.clock - hold.expires_at > LATE_CAPTURE:
+        raise HoldEnded("The hold expired more than 7 days ago.", status=hold.status)
+    priced, unpriced = _price(book, hold, command, stands)
+    if row is None and priced.credits:
+        row = book.locked.get(next(iter(payers_of(hold, stands, captures=True))))
+        if row is None:
+            return None
+    late = hold.expires_at <= stands.clock
+    if hold.status == Hold.Status.ACTIVE:
+        if late:
+            _give_back(book, hold, row, stands, Hold.Status.EXPIRED)
+        else:
+            _end(book, hold, row, stands, Hold.Status.CAPTURED)
+    else:
+        book.ended_holds.append(hold)
+    hold.captured_content = command.content()
+    usage = _take(book, hold, command, stands, row, priced, late=late, unpriced=unpriced)
+    _return_closed(book, row, command.spender.made_by)
+    return finish(Settled(hold=hold, charge=usage), book, row, stands)
+
+
+def _captured_before(
+    book: Round, hold: Hold, command: CaptureHold, stands: Standing, row: PayerRow | None
+) -> Settled:
+    """Answer a repeated capture with the first one's charge; other figures are refused."""
+    if hold.captured_content != command.content():
+        raise IdempotencyConflict("The hold was captured with other figures.")
+    charge = UsageRecord.objects.get(hold_id=hold.pk, kind=UsageRecord.Kind.CHARGE)
+    return finish(Settled(hold=hold, charge=charge, replayed=True), book, row, stands)
+
+
+def _price(book: Round, hold: Hold, command: CaptureHold, stands: Standing) -> tuple[Priced, bool]:
+    """Return what the request really cost; a model without a price is charged what was held, marked unpriced."""
+    cost = costs.with_model(command.cost, hold.model)
+    if isinstance(cost, TokensCost) and not cost.model:
+        raise ValidationError(model="the hold names no model, so the capture must")
+    if hold.byok:
+        return costs.free(cost, table=book.prices, at=stands.clock), False
+    try:
+        return cost.price(table=book.prices, at=stands.clock, markup_percent=stands.markup_percent), False
+    except Unpriced:
+        return Priced(hold.credits, {"form": cost.form, "unpriced": cost.model, "charged": "the held amount"}), True
+
+
+def _take(
+    book: Round,
+    hold: Hold,
+    command: CaptureHold,
+    stands: Standing,
+    row: PayerRow | None,
+    priced: Priced,
+    *,
+    late: bool,
+    unpriced: bool,
+) -> Usage:
+    taken = ZERO
+    if row is not None:
+        taken = payers.give_at_most(row, priced.credits)
+        payers.spend(row, taken)
+        book.locked.touch(row)
+    kind, key = payers.ref_of(row) if row is not None and priced.credits else ("", None)
+    usage = Usage(
+        organization_id=hold.organization_id,
+        organization=stands.organization,
+        kind="charge",
+        user_id=hold.user_id,
+        department_id=hold.department_id,
+        key_id=hold.key_id,
+        pool_id=key if kind == "pool" else None,
+        allocation_id=key if kind == "allocation" else None,
+        hold_id=hold.pk,
+        transaction_id=hold.transaction_id,
+        credits=taken,
+        cost=priced.credits,
+        shortfall=priced.credits - taken,
+        late=late,
+        unpriced=unpriced,
+        byok=hold.byok,
+        service=hold.service,
+        provider=hold.provider,
+        model=command.cost.model or hold.model,
+        input_tokens=command.cost.input_tokens,
+        output_tokens=command.cost.output_tokens or 0,
+        cached_input_tokens=command.cost.cached_input_tokens,
+        price=priced.explanation,
+        metadata=hold.metadata,
+        made_by=command.spender.made_by,
+        day=stands.day(stands.clock),
+        occurred_at=stands.clock,
+        created_at=stands.clock,
+    )
+    book.usage.append(usage)
+    return usage
+
+
+def _give_back(book: Round, hold: Hold, row: PayerRow | None, stands: Standing, status: Hold.Status) -> None:
+    """End a hold that took nothing: its credits return to whoever paid, its call to the quota."""
+    _end(book, hold, row, stands, status)
+    _return_closed(book, row, hold.placed_by)
+    if hold.counts:
+        book.counters.give_back(hold.organization_id, hold.day)
+
+
+def _end(book: Round, hold: Hold, row: PayerRow | None, stands: Standing, status: Hold.Status) -> None:
+    if row is not None and hold.credits:
+        payers.unreserve(row, hold.credits)
+        book.locked.touch(row)
+    hold.status, hold.ended_at = status, stands.clock
+    book.ended_holds.append(hold)
+
+
+def _return_closed(book: Round, row: PayerRow | None, made_by: str) -> None:
+    if not isinstance(row, Allocation) or row.closed_at is None:
+        return
+    pool = book.locked.pool(row.pool_id)
+    entry = payers.return_closed(row, pool, made_by=made_by, at=book.clock)
+    if entry is not None:
+        book.locked.touch(pool)
+        book.entries.append(entry)
+
+
+def _payer(book: Round, hold: Hold) -> PayerRow | None:
+    if hold.pool_id is not None:
+        return book.locked.get(("pool", hold.pool_id))
+    return book.locked.get(("allocation", hold.allocation_id)) if hold.allocation_id is not None else None
+
+
+def _refuse_stranger(hold: Hold, command: EndHold) -> None:
+    """Whoever placed it, an organization key of the same organization, or a platform key (product.md §6)."""
+    if command.reach == Reach.ANY:
+        return
+    if command.organization_id is not None and command.organization_id != hold.organization_id:
+        raise NotFound("There is no such hold.")
+    if command.reach == Reach.OWN and command.spender.made_by != hold.placed_by:
+        if command.spender.user_id is not None and command.spender.user_id == hold.user_id:
+            raise PermissionDenied("Another key placed this hold; it must end it.")
+        raise NotFound("There is no such hold.")

@@ -1,0 +1,198 @@
+"""Deciding a hold or a charge, over rows that are locked and a standing that was read after the lock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from credits import amounts
+from credits.amounts import ZERO
+from credits.ledger import payers
+from credits.ledger.commands import Command, MakeCharge, PlaceHold, Settled, Spend
+from credits.ledger.payers import InsufficientCredits, PayerRow
+from credits.ledger.records import Usage
+from credits.limits import quotas
+from credits.models import Hold
+from credits.pricing import costs
+from credits.pricing.costs import Priced
+from kit.errors import DomainError
+
+if TYPE_CHECKING:
+    from credits.ledger.rounds import Attempt, Round
+    from credits.ledger.standing import Standing
+
+
+class ShortfallOpen(DomainError):
+    """The organization owes more than `SHORTFALL_LIMIT` for captures beyond its credits."""
+
+    code = "shortfall_open"
+    status = 402
+
+
+def spend(book: Round, attempt: Attempt, command: PlaceHold | MakeCharge, stands: Standing) -> Settled | None:
+    """Reserve or take what the command costs; None where the payer to lock turned out to be another one.
+
+    Raises the DomainError that refuses it, before anything was changed.
+    """
+    happened = isinstance(command, MakeCharge) and command.after_the_fact
+    stands.refuse_spender(has_happened=happened)
+    if not happened:
+        _refuse_debtor(stands)
+    priced = price(book, command, stands)
+    payer = None
+    if priced.credits:
+        payer = _payer(book, attempt, stands, needed=priced.credits, happened=happened)
+        if payer is None:
+            return None
+    counted = _count(book, stands, happened=happened)
+    if isinstance(command, PlaceHold):
+        settled = Settled(hold=_hold(book, attempt, command, stands, priced, payer, counted=counted))
+    else:
+        settled = Settled(charge=_charge(book, attempt, command, stands, priced, payer))
+    return finish(settled, book, payer, stands)
+
+
+def candidates_of(command: Command, stands: Standing) -> list[payers.Ref]:
+    """Return the payers to try, in order. A call that has happened is always somebody's: at last the organization's."""
+    candidates = stands.payers()
+    if not candidates and isinstance(command, MakeCharge) and command.after_the_fact:
+        return [payers.organization_pool(stands.organization_id)]
+    return candidates
+
+
+def price(book: Round, command: Spend, stands: Standing) -> Priced:
+    """Return what the command costs by the present price table and plan."""
+    if command.byok:
+        return costs.free(command.cost, table=book.prices, at=stands.clock)
+    return command.cost.price(table=book.prices, at=stands.clock, markup_percent=stands.markup_percent)
+
+
+def finish(settled: Settled, book: Round, payer: PayerRow | None, stands: Standing) -> Settled:
+    """Add what every answer says: who pays, what is left there, and the quota."""
+    settled.payer = payers.describe(payer, stands)
+    settled.quota = quotas.state(stands, book.counters)
+    settled.organization = stands.organization
+    return settled
+
+
+def insufficient(kind: str, stands: Standing, *, needed: Decimal, remaining: Decimal) -> InsufficientCredits:
+    """Return the refusal that names which limit bit."""
+    return InsufficientCredits(kind=kind, scope=stands.organization, needed=needed, remaining=remaining)
+
+
+def _payer(book: Round, attempt: Attempt, stands: Standing, *, needed: Decimal, happened: bool) -> PayerRow | None:
+    """Return the locked payer that can give what is needed; None to try again with another row locked."""
+    candidates = candidates_of(attempt.command, stands)
+    if attempt.candidate >= len(candidates):
+        raise insufficient("allocation" if stands.asked.user_id else "pool", stands, needed=needed, remaining=ZERO)
+    row = book.locked.get(candidates[attempt.candidate])
+    if row is None:
+        return None
+    if payers.free(row) >= needed or happened:
+        return row
+    if attempt.candidate + 1 < len(candidates):
+        attempt.candidate += 1
+        return None
+    raise insufficient(payers.ref_of(row)[0], stands, needed=needed, remaining=max(payers.free(row), ZERO))
+
+
+def _count(book: Round, stands: Standing, *, happened: bool) -> bool:
+    """Count the call against the plan's quota; a call that has happened is counted as far as the quota goes."""
+    try:
+        return book.counters.count(stands, stands.day(stands.clock))
+    except quotas.QuotaExceeded:
+        if happened:
+            return False
+        raise
+
+
+def _hold(
+    book: Round,
+    attempt: Attempt,
+    command: PlaceHold,
+    stands: Standing,
+    priced: Priced,
+    payer: PayerRow | None,
+    *,
+    counted: bool,
+) -> Hold:
+    if payer is not None:
+        payers.reserve(payer, priced.credits)
+        book.locked.touch(payer)
+    kind, key = payers.ref_of(payer) if payer is not None else ("", None)
+    hold = Hold(
+        id=attempt.subject,
+        organization_id=stands.organization_id,
+        user_id=command.spender.user_id,
+        department_id=stands.department_id,
+        key_id=command.spender.key_id,
+        placed_by=command.spender.made_by,
+        pool_id=key if kind == "pool" else None,
+        allocation_id=key if kind == "allocation" else None,
+        transaction_id=command.transaction_id,
+        credits=priced.credits,
+        service=command.service,
+        provider=command.provider,
+        model=command.cost.model,
+        byok=command.byok,
+        day=stands.day(stands.clock),
+        counts=counted,
+        price=priced.explanation,
+        metadata=command.metadata,
+        created_at=stands.clock,
+        expires_at=stands.clock + timedelta(seconds=command.ttl_seconds),
+    )
+    book.new_holds.append(hold)
+    return hold
+
+
+def _charge(
+    book: Round, attempt: Attempt, command: MakeCharge, stands: Standing, priced: Priced, payer: PayerRow | None
+) -> Usage:
+    taken = ZERO
+    if payer is not None:
+        taken = payers.give_at_most(payer, priced.credits) if command.after_the_fact else priced.credits
+        payers.spend(payer, taken)
+        book.locked.touch(payer)
+    kind, key = payers.ref_of(payer) if payer is not None else ("", None)
+    happened = command.occurred_at or stands.clock
+    usage = Usage(
+        id=attempt.subject,
+        organization_id=stands.organization_id,
+        organization=stands.organization,
+        kind="charge",
+        user_id=command.spender.user_id,
+        department_id=stands.department_id,
+        key_id=command.spender.key_id,
+        pool_id=key if kind == "pool" else None,
+        allocation_id=key if kind == "allocation" else None,
+        transaction_id=command.transaction_id,
+        credits=taken,
+        cost=priced.credits,
+        shortfall=priced.credits - taken,
+        byok=command.byok,
+        after_the_fact=command.after_the_fact,
+        service=command.service,
+        provider=command.provider,
+        model=command.cost.model,
+        input_tokens=command.cost.input_tokens,
+        output_tokens=command.cost.output_tokens or 0,
+        cached_input_tokens=command.cost.cached_input_tokens,
+        price=priced.explanation,
+        metadata=command.metadata,
+        made_by=command.spender.made_by,
+        day=stands.day(happened),
+        occurred_at=happened,
+        created_at=stands.clock,
+    )
+    book.usage.append(usage)
+    return usage
+
+
+def _refuse_debtor(stands: Standing) -> None:
+    if stands.shortfall_open > settings.SHORTFALL_LIMIT:
+        owed = amounts.text(stands.shortfall_open)
+        raise ShortfallOpen(f"The organization owes {owed} credits; buying credits settles them.", shortfall_open=owed)

@@ -1,0 +1,151 @@
+"""Where a request stands: what must be true of its organization, member, key and payers before credits move.
+
+Read in a statement of its own *after* the payer is locked: in the statement that locks, everything but the locked row
+is the old snapshot (measured; architecture.md).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from credits.ledger import statements
+from kit.errors import DomainError, NotFound, PermissionDenied
+from kit.rest.errors import Unauthorized
+
+PAYMENT_GRACE: Final = timedelta(days=7)
+
+_READ: Final = """
+SELECT v.i, portal_clock(), o.id, o.public_id, o.status, o.shared_spending, o.time_zone,
+       p.daily_calls, p.monthly_calls, p.markup_percent, s.past_due_since,
+       m.id, m.ended_at, m.department_id, u.is_active,
+       k.id, k.revoked_at, k.expires_at,
+       a.id, a.closed_at, a.is_limited, a.pool_id, op.id, dp.id,
+       (SELECT coalesce(sum(f.amount - f.settled - f.forgiven), 0) FROM credits_shortfall f
+        WHERE f.organization_id = o.id AND f.amount > f.settled + f.forgiven)
+FROM json_to_recordset(%s::json) AS v(i int, o bigint, u uuid, k bigint)
+JOIN orgs_organization o ON o.id = v.o
+LEFT JOIN orgs_subscription s ON s.organization_id = o.id AND s.ended_at IS NULL
+LEFT JOIN orgs_plan p ON p.id = coalesce(s.plan_id, (SELECT id FROM orgs_plan WHERE code = 'none'))
+LEFT JOIN orgs_membership m ON m.organization_id = o.id AND m.user_id = v.u
+LEFT JOIN orgs_user u ON u.id = v.u
+LEFT JOIN orgs_accesskey k ON k.id = v.k
+LEFT JOIN credits_allocation a ON a.organization_id = o.id AND a.user_id = v.u
+LEFT JOIN credits_creditpool op ON op.organization_id = o.id AND op.department_id IS NULL
+LEFT JOIN credits_creditpool dp ON dp.department_id = m.department_id
+"""
+
+
+class OrganizationSuspended(DomainError):
+    """Staff suspended the organization, or paused its subscription."""
+
+    code = "organization_suspended"
+    status = 403
+
+
+class PaymentOverdue(DomainError):
+    """The plan's invoice is unpaid for more than the grace."""
+
+    code = "payment_overdue"
+    status = 402
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Of whom to read the standing."""
+
+    organization_id: int
+    user_id: UUID | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One request's standing at `clock`, the ledger's time."""
+
+    asked: Asked
+    clock: datetime
+    organization_id: int
+    organization: str
+    status: str
+    shared_spending: str
+    time_zone: str
+    daily_calls: int | None
+    monthly_calls: int | None
+    markup_percent: Decimal
+    past_due_since: datetime | None
+    membership_id: int | None
+    membership_ended_at: datetime | None
+    department_id: int | None
+    user_is_active: bool | None
+    key_id: int | None
+    key_revoked_at: datetime | None
+    key_expires_at: datetime | None
+    allocation_id: int | None
+    allocation_closed_at: datetime | None
+    allocation_is_limited: bool | None
+    allocation_pool_id: int | None
+    pool_id: int | None
+    department_pool_id: int | None
+    shortfall_open: Decimal
+
+    def payers(self) -> list[tuple[str, int]]:
+        """Return the payers to try, in order, each as (kind, id): product.md §6 «Which payer»."""
+        pools = [("pool", pool) for pool in (self.department_pool_id, self.pool_id) if pool is not None]
+        if self.asked.user_id is None:
+            return pools[-1:]
+        limited = self.allocation_id is not None and self.allocation_is_limited
+        if not limited and self.shared_spending == "never":
+            return []
+        own = [("allocation", self.allocation_id)] if limited and self.allocation_closed_at is None else []
+        if self.shared_spending == "always" and not (limited and self.allocation_closed_at is not None):
+            return [*own, *pools]  # type: ignore[list-item]
+        return own if limited else pools[:1]  # type: ignore[return-value]
+
+    def refuse_key(self) -> None:
+        """Raise where the key was revoked or has expired."""
+        if self.asked.key_id is None:
+            return
+        expired = self.key_expires_at is not None and self.key_expires_at <= self.clock
+        if self.key_id is None or self.key_revoked_at is not None or expired:
+            raise Unauthorized("This key was revoked or has expired.")
+
+    def refuse_spender(self, *, has_happened: bool = False) -> None:
+        """Raise where this member or organization may not spend now; a call that has happened only needs to have been theirs."""
+        if self.status == "archived":
+            raise NotFound("There is no such organization.")
+        if self.asked.user_id is not None and self.membership_id is None:
+            raise PermissionDenied("This user is not a member of the organization.")
+        if has_happened:
+            return
+        if self.asked.user_id is not None and (self.membership_ended_at is not None or not self.user_is_active):
+            raise PermissionDenied("This user is no longer a member of the organization.")
+        if self.status == "suspended":
+            raise OrganizationSuspended("The organization is suspended.")
+        if self.past_due_since is not None and self.clock - self.past_due_since > PAYMENT_GRACE:
+            raise PaymentOverdue("The plan's invoice is overdue; paying it restores spending.")
+
+    def day(self, at: datetime) -> date:
+        """Return the date of an instant in the organization's calendar."""
+        return at.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def read(asked: Sequence[Asked | None]) -> list[Standing | None]:
+    """Return the standing of each, in order; None where nothing was asked or the organization does not exist."""
+    rows = [
+        {"i": index, "o": one.organization_id, "u": one.user_id and one.user_id.hex, "k": one.key_id}
+        for index, one in enumerate(asked)
+        if one is not None
+    ]
+    found: list[Standing | None] = [None] * len(asked)
+    if rows:
+        for index, *values in statements.rows(_READ, json.dumps(rows)):
+            one = asked[index]
+            if one is not None:
+                clock, *rest = values
+                found[index] = Standing(one, clock, *rest)
+    return found

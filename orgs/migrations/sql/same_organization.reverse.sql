@@ -1,0 +1,4 @@
+ALTER TABLE orgs_accesskey DROP CONSTRAINT access_key_names_its_membership;
+ALTER TABLE orgs_membership DROP CONSTRAINT membership_department_of_same_organization;
+ALTER TABLE orgs_membership DROP CONSTRAINT membership_of_organization_and_user;
+ALTER TABLE orgs_department DROP CONSTRAINT department_of_organization;
