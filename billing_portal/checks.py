@@ -1,5 +1,6 @@
 """System checks of the settings as a whole."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps.config import AppConfig
@@ -8,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 
 @register(Tags.security)
-def refuse_test_sessions(app_configs: list[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+def refuse_test_sessions(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse session settings that let tests move the clock and empty the ledger, anywhere but in tests."""
     if settings.TESTING:
         return []

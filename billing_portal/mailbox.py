@@ -23,7 +23,12 @@ def show(request: HttpRequest) -> HttpResponse:
 
 def latest(folder: Path) -> list[dict[str, str]]:
     files = sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True)
-    mails = [read(part) for file in files[:SHOWN] for part in reversed(file.read_bytes().split(SEPARATOR)) if part.strip()]
+    mails = [
+        read(part)
+        for file in files[:SHOWN]
+        for part in reversed(file.read_bytes().split(SEPARATOR))
+        if part.strip()
+    ]
     return mails[:SHOWN]
 
 

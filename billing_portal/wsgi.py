@@ -2,8 +2,11 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_portal.settings.base")
 
-application = get_wsgi_application()
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from billing_portal import proxies
+
+application = proxies.trusting(get_wsgi_application(), settings.TRUSTED_PROXIES)

@@ -25,7 +25,7 @@ _EXACT = Context(prec=60)
 _PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 
 
-class CreditsField(models.DecimalField[Any, Any]):
+class CreditsField(models.DecimalField["str | int | Decimal | Combinable", Decimal]):
     """A column of credits: NUMERIC(24, 6)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ def parse(value: object, *, places: int = PLACES) -> Decimal:
     `places` decimals, or more than a billion. Equal amounts come back with equal spelling.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError('must be a decimal in a string, such as "12.5"')
+        raise ValueError('must be a decimal in a string, such as "12.5"')  # noqa: TRY004 - one kind of "unreadable"
     text = str(value) if isinstance(value, str) or 0 <= value < 10**15 else ""
     if not _PLAIN.fullmatch(text):
         raise ValueError('must be a decimal of 0 or more in plain digits, such as "12.5"')

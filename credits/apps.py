@@ -6,3 +6,8 @@ class CreditsConfig(AppConfig):
 
     name = "credits"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from credits import receivers
+
+        receivers.connect()

@@ -66,5 +66,7 @@ class TryAgain(DomainError):
     status = 503
     retry_after_seconds: ClassVar[int] = 1
 
-    def __init__(self, message: str = "The ledger was busy and decided nothing; send the same request again.") -> None:
+    def __init__(
+        self, message: str = "The ledger was busy and decided nothing; send the same request again."
+    ) -> None:
         super().__init__(message)

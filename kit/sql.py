@@ -11,4 +11,7 @@ def run_sql_files(migration_file: str, *names: str) -> list[RunSQL]:
     `migration_file` is the migration's `__file__`; the last file is undone first, as with any operations.
     """
     folder = Path(migration_file).parent / "sql"
-    return [RunSQL((folder / f"{name}.sql").read_text(), (folder / f"{name}.reverse.sql").read_text()) for name in names]
+    return [
+        RunSQL((folder / f"{name}.sql").read_text(), (folder / f"{name}.reverse.sql").read_text())
+        for name in names
+    ]

@@ -17,4 +17,6 @@ def durable() -> AbstractContextManager[None]:
 def require() -> None:
     """Raise unless the caller has a transaction open (`select_for_update` outside of one locks nothing)."""
     if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("This verb moves balances: call it inside kit.transactions.durable().")
+        raise transaction.TransactionManagementError(
+            "This verb moves balances: call it inside kit.transactions.durable()."
+        )

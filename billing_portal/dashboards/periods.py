@@ -30,6 +30,11 @@ class Period:
         """How many days it has."""
         return (self.until - self.since).days + 1
 
+    @property
+    def dates(self) -> list[date]:
+        """Every day of it, in order."""
+        return [self.since + timedelta(days=day) for day in range(self.days)]
+
 
 def last_days(days: int, *, today: date) -> Period:
     """Return the period of so many days that ends today."""

@@ -40,7 +40,7 @@ class Switcher:
     @cached_property
     def entries(self) -> list[Entry]:
         """Return the person's organizations: the active one is marked, teams come first, by name."""
-        active = organizations.active_of(user=self._user)
+        active = organizations.active_for(user=self._user)
         memberships = (
             Membership.objects.live()
             .filter(user=self._user)

@@ -19,17 +19,14 @@ class Lease:
     """A share in a running instance; the last one to give its share back ends the instance."""
 
     instance: Instance
-    started: bool
-    _share: IO[bytes] | None = field(default=None, repr=False)
+    _share: IO[bytes] | None = field(repr=False)
 
     def release(self) -> None:
         """Give the share back, and end the instance if nobody else holds one."""
         if self._share is None:
             return
         with starting(self.instance):
-            if alone(self._share):
-                stop(self.instance)
-            self._share.close()
+            give_back(self.instance, self._share)
             self._share = None
 
 
@@ -42,12 +39,26 @@ def ensure_running(*, instance: Instance = PORTAL, parts: Collection[str] = tupl
     with starting(instance):
         share = open_lock(instance.folder / "in-use.lock")
         fcntl.flock(share, fcntl.LOCK_SH)
-        started = False
-        for part in (PARTS[name] for name in PARTS if name in parts):
-            if not part.answers(instance):
-                part.start(instance)
-                started = True
-        return Lease(instance=instance, started=started, _share=share)
+        try:
+            start_missing(instance, parts)
+        except BaseException:
+            give_back(instance, share)
+            raise
+        return Lease(instance, share)
+
+
+def start_missing(instance: Instance, parts: Collection[str]) -> list[str]:
+    """Start those of `parts` that do not answer, and return their names."""
+    missing = [name for name, part in PARTS.items() if name in parts and not part.answers(instance)]
+    for name in missing:
+        PARTS[name].start(instance)
+    return missing
+
+
+def give_back(instance: Instance, share: IO[bytes]) -> None:
+    if alone(share):
+        stop(instance)
+    share.close()
 
 
 def stop(instance: Instance) -> None:

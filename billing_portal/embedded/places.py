@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import sys
+import platform
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,10 @@ from urllib.parse import quote
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+HAS_PROC = platform.system() == "Linux"
+
 # What fits into sockaddr_un.sun_path with its closing zero.
-SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
+SOCKET_PATH_BYTES = 103 if platform.system() == "Darwin" else 107
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 VALKEY_SOCKET = "valkey.sock"
 DATABASE = "portal"
@@ -60,10 +62,13 @@ class Instance:
 
     @property
     def sockets(self) -> Path:
-        """The folder of both sockets: our own, unless its path is too long or, as root, closed to `nobody`."""
+        """The folder of both sockets: our own, unless its path is too long or, as root, closed to `nobody`.
+
+        Nor with a comma in it, at which libpq would cut it in two hosts.
+        """
         own = self.folder / "run"
         longest = max(len(os.fsencode(own / name)) for name in (POSTGRES_SOCKET, VALKEY_SOCKET))
-        if is_root() or longest > SOCKET_PATH_BYTES:
+        if is_root() or longest > SOCKET_PATH_BYTES or "," in str(own):
             return temporary_folder(self.folder)
         return own
 

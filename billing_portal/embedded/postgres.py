@@ -28,6 +28,18 @@ MAJOR = "18"
 STARTS_WITHIN = 60.0  # seconds; crash recovery of a killed server included
 STOPS_WITHIN = 8.0
 
+# Sorting and case by code point on every machine alike; whoever can open the socket (mode 0700) is let in.
+INITDB_OPTIONS = [
+    "-A",
+    "trust",
+    "-E",
+    "UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+    "--no-instructions",
+]
+
 
 def wheel() -> Path:
     """Return the folder `pginstall18` of the installed wheel."""
@@ -42,7 +54,7 @@ def answers(instance: Instance) -> bool:
     """Say whether the server takes connections on its socket."""
     if not (instance.sockets / POSTGRES_SOCKET).exists():
         return False
-    ready = [wheel() / "bin" / "pg_isready", "-q", "-t", "2", "-h", instance.sockets]
+    ready = [str(wheel() / "bin" / "pg_isready"), "-q", "-t", "2", "-h", str(instance.sockets)]
     return subprocess.run(ready, check=False).returncode == 0
 
 
@@ -51,7 +63,7 @@ def start(instance: Instance) -> None:
     folders.make_private(instance.sockets, for_postgres=True)
     folders.make(instance.logs)
     programs = reachable_programs()
-    refuse_other_version(instance)
+    refuse_foreign_data(instance)
     if not (instance.postgres_data / "PG_VERSION").exists():
         initialise(instance, programs)
     clear_leftovers(instance)
@@ -120,12 +132,13 @@ def initialise(instance: Instance, programs: Path) -> None:
     half = instance.postgres_data.with_name("postgres.half")
     shutil.rmtree(half, ignore_errors=True)
     folders.make_private(half, for_postgres=True)
-    command = [programs / "bin" / "initdb", "-D", data_argument(half), "-U", DATABASE, "-A", "trust", "-E", "UTF8"]
-    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
+    command = [str(programs / "bin" / "initdb"), "-D", data_argument(half), "-U", DATABASE, *INITDB_OPTIONS]
     if not instance.durable:
         command += ["--no-sync"]
     try:
-        made = subprocess.run(command, **as_server_user(instance, half), capture_output=True, text=True, check=False)
+        made = subprocess.run(
+            command, **as_server_user(instance, half), capture_output=True, text=True, check=False
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise cannot_start(str(error)) from error
     if made.returncode:
@@ -135,11 +148,19 @@ def initialise(instance: Instance, programs: Path) -> None:
     half.rename(instance.postgres_data)
 
 
-def refuse_other_version(instance: Instance) -> None:
+def refuse_foreign_data(instance: Instance) -> None:
+    """Raise Trouble for data of another user or another PostgreSQL, before the server says it less clearly."""
+    owner = POSTGRES_UID if is_root() else os.geteuid()
+    if instance.postgres_data.exists() and instance.postgres_data.stat().st_uid != owner:
+        why = f"it belongs to user {instance.postgres_data.stat().st_uid}, this is user {os.geteuid()}"
+        do = "Run it as the user who made it, or `make reset` as that user"
+        raise Trouble(f"Cannot open {instance.postgres_data}", why=why, do=do)
     version = instance.postgres_data / "PG_VERSION"
     if version.exists() and version.read_text().strip() != MAJOR:
         why = f"its data were written by PostgreSQL {version.read_text().strip()}, this is {MAJOR}"
-        raise Trouble(f"Cannot open {instance.postgres_data}", why=why, do="Start with empty data: make reset")
+        raise Trouble(
+            f"Cannot open {instance.postgres_data}", why=why, do="Start with empty data: make reset"
+        )
 
 
 def clear_leftovers(instance: Instance) -> None:
@@ -214,7 +235,7 @@ def is_new(instance: Instance) -> bool:
 
 def create_database(instance: Instance) -> None:
     """Create the portal's database; the marker is written last, so a kill in between is made up for."""
-    command = [wheel() / "bin" / "createdb", "-h", instance.sockets, "-U", DATABASE, DATABASE]
+    command = [str(wheel() / "bin" / "createdb"), "-h", str(instance.sockets), "-U", DATABASE, DATABASE]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode and "already exists" not in made.stderr:
         raise cannot_start(made.stderr.strip())
@@ -231,4 +252,6 @@ def last_reason(log: Path, begin: int) -> str:
 
 
 def cannot_start(why: str) -> Trouble:
-    return Trouble("PostgreSQL does not start", why=why, do="Set DATABASE_URL to a server of yours, or `make reset`")
+    return Trouble(
+        "PostgreSQL does not start", why=why, do="Set DATABASE_URL to a server of yours, or `make reset`"
+    )

@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from billing_portal.embedded.places import HAS_PROC
 
 
 def read_pid(file: Path) -> int | None:
@@ -41,13 +42,17 @@ def is_zombie(pid: int) -> bool:
 
 def belongs_to(pid: int, *, program: str, folder: Path) -> bool:
     """Say whether `pid` is `program` at work in `folder`: a number in a stale file may be anybody's by now."""
-    if sys.platform == "linux":
+    if HAS_PROC:
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-            return Path(os.fsdecode(command)).name.startswith(program) and Path(f"/proc/{pid}/cwd").samefile(folder)
+            return Path(os.fsdecode(command)).name.startswith(program) and Path(f"/proc/{pid}/cwd").samefile(
+                folder
+            )
         except OSError:
             return False
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return program in listed.stdout and str(folder) in listed.stdout
 
 

@@ -70,7 +70,15 @@ def running_pid(instance: Instance) -> int | None:
 
 def launch(instance: Instance) -> bool:
     """Start the server in a session of its own; say whether it came to answer."""
-    command = [str(program()), "--port", "0", "--unixsocket", str(instance.valkey_socket), "--unixsocketperm", "700"]
+    command = [
+        str(program()),
+        "--port",
+        "0",
+        "--unixsocket",
+        str(instance.valkey_socket),
+        "--unixsocketperm",
+        "700",
+    ]
     command += ["--dir", str(instance.valkey_data), "--pidfile", str(instance.valkey_data / "valkey.pid")]
     command += ["--databases", str(DATABASES), "--save", "", "--daemonize", "no"]
     command += ["--appendonly", "yes" if instance.durable else "no"]
@@ -103,4 +111,6 @@ def put_queue_aside(instance: Instance) -> None:
 
 
 def cannot_start(why: str) -> Trouble:
-    return Trouble("Valkey does not start", why=why, do="Set REDIS_URL to a server of yours, or run `make reset`")
+    return Trouble(
+        "Valkey does not start", why=why, do="Set REDIS_URL to a server of yours, or run `make reset`"
+    )

@@ -24,7 +24,7 @@ env = Environment(BASE_DIR / ".env")
 DEBUG = env.debug
 TESTING = False
 SECRET_KEY = env.text("SECRET_KEY", embedded="only-with-debug-and-without-a-dotenv-file")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", embedded=["localhost", "127.0.0.1", "[::1]"], required=True)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", embedded="localhost,127.0.0.1,[::1]")
 SITE_URL = env.text("SITE_URL", embedded=f"http://127.0.0.1:{os.environ.get('PORT', '8000')}").rstrip("/")
 ENVIRONMENT = env.text("ENVIRONMENT", default="development" if DEBUG else "production")
 PORTAL_NAME = env.text("PORTAL_NAME", default="Billing Portal")
@@ -40,7 +40,9 @@ SHORTFALL_LIMIT = env.whole("SHORTFALL_LIMIT", default=1000)  # credits
 # --- database, cache, mail -------------------------------------------------------------------------------------------
 
 DATABASES = {"default": env.parsed("DATABASE_URL", connections.database, embedded=PORTAL.database_url)}
-if os.environ.get("PORTAL_PROCESS") == "command":  # set by manage.py: a migration may take longer than a request
+if (
+    os.environ.get("PORTAL_PROCESS") == "command"
+):  # set by manage.py: a migration may take longer than a request
     connections.lift_limits(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -55,7 +57,9 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 # What `make run`, manage.py and the tests start by themselves.
-EMBEDDED_PARTS = [part for part, name in (("postgres", "DATABASE_URL"), ("valkey", "REDIS_URL")) if env.is_embedded(name)]
+EMBEDDED_PARTS = [
+    part for part, name in (("postgres", "DATABASE_URL"), ("valkey", "REDIS_URL")) if env.is_embedded(name)
+]
 
 MAIL_FOLDER = PORTAL.folder / "mail"  # what /dev/mail/ shows
 mail = env.parsed("EMAIL_URL", environ.Env.email_url_config, embedded=f"filemail://{MAIL_FOLDER}")
@@ -147,7 +151,10 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": PORTAL.folder / "media"}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": PORTAL.folder / "media"},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
@@ -237,7 +244,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SOFT_TIME_LIMIT = 60  # seconds
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,  # above the longest task, or it would run twice side by side

@@ -5,6 +5,8 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import environ
 
+from billing_portal.settings.environment import WrongURL
+
 # Of a session, in milliseconds. A request that runs into one of them answers 503 `try_again`.
 LIMITS = {
     "lock_timeout": "2000",
@@ -21,10 +23,15 @@ def database(url: str, *, session: dict[str, str] | None = None) -> dict[str, An
     request first uses one.
     """
     found: dict[str, Any] = dict(environ.Env.db_url_config(url))
-    if found.get("ENGINE") != "django.db.backends.postgresql":
-        raise ValueError(url)
     given = found.get("OPTIONS", {})
-    options = [*(f"-c {name}={value}" for name, value in (LIMITS | (session or {})).items()), given.get("options", "")]
+    if found.get("ENGINE") != "django.db.backends.postgresql":
+        raise WrongURL("postgres://user:password@host:5432/name is expected")
+    if "portal." in str(given.get("options", "")):
+        raise WrongURL("portal.* may be set by tests only, it moves the ledger's clock")
+    options = [
+        *(f"-c {name}={value}" for name, value in (LIMITS | (session or {})).items()),
+        given.get("options", ""),
+    ]
     found["OPTIONS"] = {"connect_timeout": 3, "application_name": "billing-portal"} | given
     found["OPTIONS"]["options"] = " ".join(options).strip()
     return found | {
@@ -38,7 +45,9 @@ def database(url: str, *, session: dict[str, str] | None = None) -> dict[str, An
 def lift_limits(database: dict[str, Any]) -> None:
     """Let statements take as long as they take; waiting for a lock stays limited, since requests queue behind it."""
     options = database.get("OPTIONS", {})
-    options["options"] = f"{options.get('options', '')} -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+    options["options"] = (
+        f"{options.get('options', '')} -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+    )
 
 
 def redis(url: str, *, number: int | None = None) -> dict[str, str]:
@@ -57,9 +66,11 @@ def redis(url: str, *, number: int | None = None) -> dict[str, str]:
             "broker": f"redis+socket://{parts.path}?virtual_host={chosen}",
         }
     if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        raise ValueError(url)
+        raise WrongURL("redis://host:6379/0, rediss://... or unix:///path?db=0 is expected")
     path = parts.path if number is None else f"/{number}"
     if parts.scheme == "rediss":
-        query.setdefault("ssl_cert_reqs", "required")  # Celery refuses to guess, redis-py's default is the same
+        query.setdefault(
+            "ssl_cert_reqs", "required"
+        )  # Celery refuses to guess, redis-py's default is the same
     spelled = parts._replace(path=path, query=urlencode(query)).geturl()
     return {"cache": spelled, "broker": spelled}

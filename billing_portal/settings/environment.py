@@ -10,6 +10,10 @@ Value = TypeVar("Value")
 MISSING = "is not set: see .env.example, or set DEBUG=1 for a portal that brings its own parts"
 
 
+class WrongURL(ValueError):  # noqa: N818 - its text is what the operator reads
+    """A URL that cannot be used; the text says why and quotes nothing of it."""
+
+
 class Environment:
     """The variables of the process, over those of `.env`; every NAME can also be given as a file, NAME_FILE."""
 
@@ -44,12 +48,10 @@ class Environment:
     def whole(self, name: str, *, default: int) -> int:
         return self._parsed(name, default, int)
 
-    def words(self, name: str, *, embedded: list[str] | None = None, required: bool = False) -> list[str]:
-        """Return a list, separated by commas in the environment."""
-        found = [word.strip() for word in self._read(name).split(",") if word.strip()]
-        if found or not required:
-            return found or (embedded if embedded and self.debug else [])
-        return [self.text(name, embedded=",".join(embedded or []))] if not self.debug else embedded or []
+    def words(self, name: str, *, embedded: str | None = None) -> list[str]:
+        """Return a list, separated by commas in the environment; required if DEBUG has to stand in for it."""
+        text = self.text(name, default="" if embedded is None else None, embedded=embedded)
+        return [word.strip() for word in text.split(",") if word.strip()]
 
     def choice(self, name: str, *, default: str, of: tuple[str, ...]) -> str:
         found = self.text(name, default=default)
@@ -58,13 +60,15 @@ class Environment:
         return found
 
     def parsed(self, name: str, parse: Callable[[str], dict[str, Any]], *, embedded: str) -> dict[str, Any]:
-        """Return what `parse` makes of a URL; what is wrong with it is told without the URL, which may hold a password."""
+        """Return what `parse` makes of a URL; what is wrong is told without the URL, which may hold a password."""
         url = self.text(name, embedded=embedded)
         try:
             return parse(url) if url else {}
-        except (ValueError, KeyError, environ.ImproperlyConfigured) as error:
-            self.problems.append(f"{name} is not a URL that is understood ({type(error).__name__}): see .env.example")
-            return {}
+        except WrongURL as error:
+            self.problems.append(f"{name}: {error}")
+        except (ValueError, KeyError, environ.ImproperlyConfigured):
+            self.problems.append(f"{name} is not a URL that is understood: see .env.example")
+        return {}
 
     def stop_if_wrong(self) -> None:
         """End the start with all problems, each on a line of its own, and no traceback."""
@@ -94,7 +98,16 @@ class Environment:
 
     @staticmethod
     def _flag(text: str) -> bool:
-        known = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+        known = {
+            "1": True,
+            "true": True,
+            "on": True,
+            "yes": True,
+            "0": False,
+            "false": False,
+            "off": False,
+            "no": False,
+        }
         if text.lower() not in known:
             raise ValueError(text)
         return known[text.lower()]

@@ -12,7 +12,8 @@ ACCESS_KEY = re.compile(r"\bcpk_\w{4,}")
 def mask_access_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace anything that looks like an access key: a log is read by more people than may use one."""
     return {
-        name: ACCESS_KEY.sub("cpk_…", value) if isinstance(value, str) else value for name, value in event.items()
+        name: ACCESS_KEY.sub("cpk_…", value) if isinstance(value, str) else value
+        for name, value in event.items()
     }
 
 
@@ -52,6 +53,7 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
         "loggers": {
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
+            "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
         },
     }
 

@@ -14,7 +14,7 @@ os.environ |= {
 
 from billing_portal.settings import connections
 from billing_portal.settings.base import *  # noqa: F403 - the usual way to say "all of base, but"
-from billing_portal.settings.base import CACHES, DATABASES, REST_FRAMEWORK, STORAGES
+from billing_portal.settings.base import CACHES, DATABASES, STORAGES
 
 DEBUG = False
 TESTING = True

@@ -101,7 +101,9 @@ _USAGE_FIELDS: Final = [field.name for field in fields(Usage) if field.name in _
 def insert_holds(holds: Sequence[Hold]) -> None:
     """Insert fresh holds."""
     if holds:
-        statements.run(_INSERT_HOLDS, _json([{name: getattr(hold, name) for name in _HOLD_COLUMNS} for hold in holds]))
+        statements.run(
+            _INSERT_HOLDS, _json([{name: getattr(hold, name) for name in _HOLD_COLUMNS} for hold in holds])
+        )
 
 
 def end_holds(holds: Sequence[Hold]) -> None:
@@ -115,14 +117,19 @@ def insert_usage(records: Sequence[Usage]) -> None:
     """Insert usage records, add them to the rollups, and open the shortfalls they left."""
     if not records:
         return
-    statements.run(_INSERT_USAGE, _json([{name: getattr(one, name) for name in _USAGE_FIELDS} for one in records]))
+    statements.run(
+        _INSERT_USAGE, _json([{name: getattr(one, name) for name in _USAGE_FIELDS} for one in records])
+    )
     statements.run(_ADD_UP, _json(_rollup(records)))
     owed = [
         Shortfall(
-            organization_id=one.organization_id, charge_id=one.id, amount=one.shortfall, created_at=one.created_at
+            organization_id=one.organization_id,
+            charge_id=one.id,
+            amount=one.shortfall,
+            created_at=one.created_at,
         )
         for one in records
-        if one.shortfall
+        if one.shortfall and one.kind == "charge"
     ]
     if owed:
         Shortfall.objects.bulk_create(owed)
@@ -136,7 +143,15 @@ def _rollup(records: Sequence[Usage]) -> list[dict[str, Any]]:
     sums: dict[tuple[Any, ...], list[Any]] = {}
     for one in records:
         user = (one.user_id or NOBODY).hex
-        key = (one.organization_id, one.day.isoformat(), one.department_id or 0, user, one.service, one.provider, one.model)
+        key = (
+            one.organization_id,
+            one.day.isoformat(),
+            one.department_id or 0,
+            user,
+            one.service,
+            one.provider,
+            one.model,
+        )
         total = sums.setdefault(key, [0, 0, amounts.ZERO])
         if one.kind == "charge":
             total[0] += 1
@@ -153,4 +168,4 @@ def _plain(value: object) -> str:
     """Return a value as PostgreSQL reads it from text."""
     if isinstance(value, Decimal):
         return str(value)
-    return value.hex if isinstance(value, UUID) else value.isoformat()  # type: ignore[attr-defined, no-any-return]
+    return value.hex if isinstance(value, UUID) else value.isoformat()  # type: ignore[attr-defined]

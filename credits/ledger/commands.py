@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from credits.models import Hold, UsageRecord
 from credits.ledger.records import Usage
+from credits.models import Hold, UsageRecord
 from credits.pricing.costs import Cost
 from kit.errors import DomainError
 

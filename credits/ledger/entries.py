@@ -19,30 +19,53 @@ _ALLOCATIONS: Final = """
 UPDATE credits_allocation AS a SET remaining = v.r, held = v.h, used = v.u, spent = v.s
 FROM json_to_recordset(%s::json) AS v(i bigint, r numeric, h numeric, u numeric, s numeric) WHERE a.id = v.i
 """
-_CLOCK: Final = "SELECT portal_clock()"
 
 
 def grant(*, pool: CreditPool, grant: Grant, made_by: str) -> LedgerEntry:
     """Let granted credits enter the pool."""
     pool.available += grant.credits
-    return _entry("grant", grant.credits, pool.organization_id, made_by, target_pool=pool, grant=grant, reason=grant.reason)
+    return _entry(
+        "grant",
+        grant.credits,
+        pool.organization_id,
+        made_by,
+        target_pool=pool,
+        grant=grant,
+        reason=grant.reason,
+    )
 
 
-def transfer(*, source: CreditPool, target: CreditPool, amount: Decimal, made_by: str, reason: str = "") -> LedgerEntry:
+def transfer(
+    *, source: CreditPool, target: CreditPool, amount: Decimal, made_by: str, reason: str = ""
+) -> LedgerEntry:
     """Move credits from one pool of an organization to another."""
     source.available -= amount
     target.available += amount
     return _entry(
-        "transfer", amount, source.organization_id, made_by, source_pool=source, target_pool=target, reason=reason
+        "transfer",
+        amount,
+        source.organization_id,
+        made_by,
+        source_pool=source,
+        target_pool=target,
+        reason=reason,
     )
 
 
-def allocate(*, pool: CreditPool, allocation: Allocation, amount: Decimal, made_by: str, reason: str = "") -> LedgerEntry:
+def allocate(
+    *, pool: CreditPool, allocation: Allocation, amount: Decimal, made_by: str, reason: str = ""
+) -> LedgerEntry:
     """Move credits from the pool into the allocation."""
     pool.available -= amount
     allocation.remaining += amount
     return _entry(
-        "allocate", amount, pool.organization_id, made_by, source_pool=pool, target_allocation=allocation, reason=reason
+        "allocate",
+        amount,
+        pool.organization_id,
+        made_by,
+        source_pool=pool,
+        target_allocation=allocation,
+        reason=reason,
     )
 
 
@@ -53,7 +76,13 @@ def deallocate(
     allocation.remaining -= amount
     pool.available += amount
     return _entry(
-        "deallocate", amount, pool.organization_id, made_by, source_allocation=allocation, target_pool=pool, reason=reason
+        "deallocate",
+        amount,
+        pool.organization_id,
+        made_by,
+        source_allocation=allocation,
+        target_pool=pool,
+        reason=reason,
     )
 
 
@@ -64,14 +93,15 @@ def write_balances(pools: Sequence[CreditPool], allocations: Sequence[Allocation
         statements.run(_POOLS, json.dumps(values))
     if allocations:
         values = [
-            {"i": a.pk, "r": str(a.remaining), "h": str(a.held), "u": str(a.used), "s": str(a.spent)} for a in allocations
+            {"i": a.pk, "r": str(a.remaining), "h": str(a.held), "u": str(a.used), "s": str(a.spent)}
+            for a in allocations
         ]
         statements.run(_ALLOCATIONS, json.dumps(values))
 
 
 def write(*made: LedgerEntry) -> None:
     """Insert entries, dated by the ledger's clock, and the balances of every row that they name."""
-    [[clock]] = statements.rows(_CLOCK)
+    clock = statements.clock()
     pools: dict[int, CreditPool] = {}
     allocations: dict[int, Allocation] = {}
     for entry in made:
@@ -82,7 +112,7 @@ def write(*made: LedgerEntry) -> None:
     LedgerEntry.objects.bulk_create(made)
 
 
-def _entry(
+def _entry(  # noqa: PLR0913 - the columns of one row
     kind: str,
     amount: Decimal,
     organization_id: int,

@@ -55,7 +55,11 @@ def end(book: Round, command: EndHold, stands: Standing) -> Settled | None:
     row = _payer(book, hold)
     if row is None and hold.credits:
         return None
-    if isinstance(row, Allocation) and row.closed_at is not None and ("pool", row.pool_id) not in book.locked.rows:
+    if (
+        isinstance(row, Allocation)
+        and row.closed_at is not None
+        and ("pool", row.pool_id) not in book.locked.rows
+    ):
         return None
     if isinstance(command, CaptureHold):
         return _capture(book, hold, command, stands, row)
@@ -118,7 +122,9 @@ def _price(book: Round, hold: Hold, command: CaptureHold, stands: Standing) -> t
     try:
         return cost.price(table=book.prices, at=stands.clock, markup_percent=stands.markup_percent), False
     except Unpriced:
-        return Priced(hold.credits, {"form": cost.form, "unpriced": cost.model, "charged": "the held amount"}), True
+        return Priced(
+            hold.credits, {"form": cost.form, "unpriced": cost.model, "charged": "the held amount"}
+        ), True
 
 
 def _take(
@@ -134,7 +140,7 @@ def _take(
 ) -> Usage:
     taken = ZERO
     if row is not None:
-        taken = payers.give_at_most(row, priced.credits)
+        taken = payers.most_of(row, priced.credits)
         payers.spend(row, taken)
         book.locked.touch(row)
     kind, key = payers.ref_of(row) if row is not None and priced.credits else ("", None)

@@ -51,7 +51,7 @@ def claim(spends: Sequence[tuple[PlaceHold | MakeCharge, UUID]]) -> set[Key]:
         }
         for spend, subject in spends
     ]
-    return set(statements.rows(_CLAIM, json.dumps(rows))) if rows else set()  # type: ignore[arg-type]
+    return set(statements.rows(_CLAIM, json.dumps(rows))) if rows else set()
 
 
 def forget(keys: Sequence[Key]) -> None:

@@ -123,8 +123,13 @@ def spend(row: PayerRow, credits: Decimal) -> None:
         row.used += credits
 
 
-def give_at_most(row: PayerRow, cost: Decimal) -> Decimal:
-    """Return how much of a cost the row can give at a capture: what is free, and a pool's overdraft beyond it."""
+def put_back(row: PayerRow, credits: Decimal) -> None:
+    """Add credits that come back from a charge."""
+    _add_free(row, credits)
+
+
+def most_of(row: PayerRow, cost: Decimal) -> Decimal:
+    """Return how much of a cost the row has to give at a capture: what is free, and a pool's overdraft beyond it."""
     limit = row.overdraft_limit if isinstance(row, CreditPool) else ZERO
     return min(cost, max(free(row) + limit, ZERO))
 

@@ -16,7 +16,7 @@ from credits.models import Allocation, CreditPool, Hold, TransactionKey, UsageRe
 class Earlier:
     """What earlier requests did under the keys of this batch."""
 
-    keys: dict[keys.Key, TransactionKey] = field(default_factory=dict)
+    used: dict[keys.Key, TransactionKey] = field(default_factory=dict)
     holds: dict[UUID, Hold] = field(default_factory=dict)
     charges: dict[UUID, UsageRecord] = field(default_factory=dict)
 
@@ -41,7 +41,7 @@ def answer(earlier: Earlier, command: PlaceHold | MakeCharge, stands: Standing) 
 
     Raises IdempotencyConflict where the content differs (law 5).
     """
-    key = earlier.keys.get(command.key)
+    key = earlier.used.get(command.key)
     if key is None:
         return None
     kind = TransactionKey.Kind.HOLD if isinstance(command, PlaceHold) else TransactionKey.Kind.CHARGE

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from credits.ledger import books, holding, keys, payers, replays, shortfalls, spending, standing
@@ -53,7 +52,11 @@ class Round:
     def run(self) -> list[Outcome | Again]:
         """Lock, read, decide in order, write; returns a result for each attempt."""
         claimed = keys.claim(
-            [(one.command, one.subject) for one in self.attempts if isinstance(one.command, (PlaceHold, MakeCharge))]
+            [
+                (one.command, one.subject)
+                for one in self.attempts
+                if isinstance(one.command, (PlaceHold, MakeCharge))
+            ]
         )
         seen_holds = self._read_holds()
         asked = [self._asked(one.command, seen_holds) for one in self.attempts]
@@ -63,7 +66,10 @@ class Round:
         self.counters = quotas.lock(self._counted(claimed))
         earlier = replays.read([one.command for one in self.attempts], claimed)
         results = [self._decide(index, one, claimed, earlier) for index, one in enumerate(self.attempts)]
-        self._write([one.command for one, result in zip(self.attempts, results, strict=True) if _gives_up(result)], claimed)
+        self._write(
+            [one.command for one, result in zip(self.attempts, results, strict=True) if _gives_up(result)],
+            claimed,
+        )
         return results
 
     @property
@@ -119,7 +125,9 @@ class Round:
                 continue
             command = attempt.command
             if isinstance(command, EndHold):
-                wanted += holding.payers_of(seen[command.hold_id], stands, captures=isinstance(command, CaptureHold))
+                wanted += holding.payers_of(
+                    seen[command.hold_id], stands, captures=isinstance(command, CaptureHold)
+                )
             elif command.key in claimed:
                 wanted += spending.candidates_of(command, stands)[attempt.candidate : attempt.candidate + 1]
         return wanted
@@ -140,7 +148,11 @@ class Round:
 
     def _write(self, given_up: list[Command], claimed: set[keys.Key]) -> None:
         """Write everything that was decided, and announce the usage records once."""
-        owing = {stands.organization_id for stands in self.standings if stands is not None and stands.shortfall_open}
+        owing = {
+            stands.organization_id
+            for stands in self.standings
+            if stands is not None and stands.shortfall_open
+        }
         self.usage += shortfalls.settle(self.locked, organizations=owing)
         payers.write(self.locked)
         LedgerEntry.objects.bulk_create(self.entries)
@@ -155,7 +167,3 @@ class Round:
 
 def _gives_up(result: Outcome | Again) -> bool:
     return isinstance(result, (Again, DomainError))
-
-
-MOST_TOGETHER: Final = 256
-"""How many waiting requests are settled in one transaction."""

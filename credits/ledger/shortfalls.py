@@ -11,8 +11,6 @@ from credits.ledger import payers, statements
 from credits.ledger.records import Usage
 from credits.models import CreditPool, Shortfall, UsageRecord
 
-_CLOCK = "SELECT portal_clock()"
-
 
 def settle(locked: payers.Locked, *, organizations: Collection[int]) -> list[Usage]:
     """Charge open shortfalls of these organizations, oldest first, to their pools as far as locked pools have credits.
@@ -54,7 +52,7 @@ def _settle_from(locked: payers.Locked, pool: CreditPool) -> list[Usage]:
 def _record(pool: CreditPool, shortfall: Shortfall, taken: Decimal) -> Usage:
     """Return the usage record that names what it settles, attributed as the charge was."""
     charge = UsageRecord.objects.select_related("organization").get(pk=shortfall.charge_id)
-    [[clock]] = statements.rows(_CLOCK)
+    clock = statements.clock()
     return Usage(
         organization_id=pool.organization_id,
         organization=charge.organization.public_id,

@@ -83,11 +83,15 @@ def insufficient(kind: str, stands: Standing, *, needed: Decimal, remaining: Dec
     return InsufficientCredits(kind=kind, scope=stands.organization, needed=needed, remaining=remaining)
 
 
-def _payer(book: Round, attempt: Attempt, stands: Standing, *, needed: Decimal, happened: bool) -> PayerRow | None:
+def _payer(
+    book: Round, attempt: Attempt, stands: Standing, *, needed: Decimal, happened: bool
+) -> PayerRow | None:
     """Return the locked payer that can give what is needed; None to try again with another row locked."""
     candidates = candidates_of(attempt.command, stands)
     if attempt.candidate >= len(candidates):
-        raise insufficient("allocation" if stands.asked.user_id else "pool", stands, needed=needed, remaining=ZERO)
+        raise insufficient(
+            "allocation" if stands.asked.user_id else "pool", stands, needed=needed, remaining=ZERO
+        )
     row = book.locked.get(candidates[attempt.candidate])
     if row is None:
         return None
@@ -150,11 +154,16 @@ def _hold(
 
 
 def _charge(
-    book: Round, attempt: Attempt, command: MakeCharge, stands: Standing, priced: Priced, payer: PayerRow | None
+    book: Round,
+    attempt: Attempt,
+    command: MakeCharge,
+    stands: Standing,
+    priced: Priced,
+    payer: PayerRow | None,
 ) -> Usage:
     taken = ZERO
     if payer is not None:
-        taken = payers.give_at_most(payer, priced.credits) if command.after_the_fact else priced.credits
+        taken = payers.most_of(payer, priced.credits) if command.after_the_fact else priced.credits
         payers.spend(payer, taken)
         book.locked.touch(payer)
     kind, key = payers.ref_of(payer) if payer is not None else ("", None)
@@ -195,4 +204,6 @@ def _charge(
 def _refuse_debtor(stands: Standing) -> None:
     if stands.shortfall_open > settings.SHORTFALL_LIMIT:
         owed = amounts.text(stands.shortfall_open)
-        raise ShortfallOpen(f"The organization owes {owed} credits; buying credits settles them.", shortfall_open=owed)
+        raise ShortfallOpen(
+            f"The organization owes {owed} credits; buying credits settles them.", shortfall_open=owed
+        )

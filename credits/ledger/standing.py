@@ -122,7 +122,9 @@ class Standing:
             raise PermissionDenied("This user is not a member of the organization.")
         if has_happened:
             return
-        if self.asked.user_id is not None and (self.membership_ended_at is not None or not self.user_is_active):
+        if self.asked.user_id is not None and (
+            self.membership_ended_at is not None or not self.user_is_active
+        ):
             raise PermissionDenied("This user is no longer a member of the organization.")
         if self.status == "suspended":
             raise OrganizationSuspended("The organization is suspended.")

@@ -67,7 +67,10 @@ class Counters:
 
 def lock(wanted: Iterable[Row]) -> Counters:
     """Lock the counters, in order, making those that are missing."""
-    rows = [{"o": organization, "p": period, "d": day.isoformat()} for organization, period, day in sorted(set(wanted))]
+    rows = [
+        {"o": organization, "p": period, "d": day.isoformat()}
+        for organization, period, day in sorted(set(wanted))
+    ]
     if not rows:
         return Counters()
     return Counters({(o, p, d): used for o, p, d, used in statements.rows(_LOCK, json.dumps(rows))})
@@ -76,7 +79,8 @@ def lock(wanted: Iterable[Row]) -> Counters:
 def write(counters: Counters) -> None:
     """Write what changed."""
     rows = [
-        {"o": row[0], "p": row[1], "d": row[2].isoformat(), "n": counters.used[row]} for row in sorted(counters.changed)
+        {"o": row[0], "p": row[1], "d": row[2].isoformat(), "n": counters.used[row]}
+        for row in sorted(counters.changed)
     ]
     if rows:
         statements.run(_WRITE, json.dumps(rows))
@@ -85,7 +89,9 @@ def write(counters: Counters) -> None:
 def rows_of(standing: Standing, day: date) -> list[tuple[Row, int]]:
     """Return the counters that this organization's plan limits, with their limits."""
     limits = {"day": standing.daily_calls, "month": standing.monthly_calls}
-    return [(row, limit) for row in _rows(standing.organization_id, day) if (limit := limits[row[1]]) is not None]
+    return [
+        (row, limit) for row in _rows(standing.organization_id, day) if (limit := limits[row[1]]) is not None
+    ]
 
 
 def rows_of_hold(organization_id: int, day: date) -> list[Row]:
@@ -100,7 +106,8 @@ def state(standing: Standing, counters: Counters) -> dict[str, Quota] | None:
         return None
     used = counters.used if all(row in counters.used for row, _ in rows) else read([row for row, _ in rows])
     return {
-        row[1]: Quota(limit=limit, used=used.get(row, 0), resets_at=_resets_at(standing, row)) for row, limit in rows
+        row[1]: Quota(limit=limit, used=used.get(row, 0), resets_at=_resets_at(standing, row))
+        for row, limit in rows
     }
 
 

@@ -33,7 +33,9 @@ class Grant(models.Model):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["organization", "source", "reference"], name="grant_once_per_reference"),
+            models.UniqueConstraint(
+                fields=["organization", "source", "reference"], name="grant_once_per_reference"
+            ),
             models.CheckConstraint(condition=Q(credits__gt=0, credits__lte=LARGEST), name="grant_above_zero"),
         ]
 
@@ -79,7 +81,9 @@ class LedgerEntry(models.Model):
     class Meta:
         verbose_name_plural = "ledger entries"
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.CheckConstraint(condition=Q(amount__gt=0, amount__lte=LARGEST), name="ledger_entry_above_zero"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lte=LARGEST), name="ledger_entry_above_zero"
+            ),
             models.CheckConstraint(
                 condition=(Q(kind="grant", grant__isnull=False) & _FROM_NOWHERE & _TO_POOL)
                 | (Q(kind="transfer") & _FROM_POOL & _TO_POOL)

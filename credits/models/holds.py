@@ -36,15 +36,21 @@ class Hold(models.Model):
         EXPIRED = "expired"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     user = models.ForeignKey(
         User, on_delete=models.PROTECT, db_constraint=False, db_index=False, null=True, related_name="+"
     )
     department_id = models.BigIntegerField(null=True)
     key_id = models.BigIntegerField(null=True)
     placed_by = models.CharField(max_length=64, help_text="public id of the key or user that placed it")
-    pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
-    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
+    pool = models.ForeignKey(
+        CreditPool, on_delete=models.PROTECT, null=True, db_index=False, related_name="+"
+    )
+    allocation = models.ForeignKey(
+        Allocation, on_delete=models.PROTECT, null=True, db_index=False, related_name="+"
+    )
     transaction_id = models.CharField(max_length=128)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     credits = CreditsField()
@@ -59,7 +65,9 @@ class Hold(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    captured_content = models.CharField(max_length=64, blank=True, help_text="digest of the figures it was captured with")
+    captured_content = models.CharField(
+        max_length=64, blank=True, help_text="digest of the figures it was captured with"
+    )
 
     objects = models.Manager.from_queryset(HoldQuerySet)()
 
@@ -72,7 +80,8 @@ class Hold(models.Model):
                 name="hold_has_one_payer_unless_it_is_free",
             ),
             models.CheckConstraint(
-                condition=Q(status="active", ended_at__isnull=True) | (~Q(status="active") & Q(ended_at__isnull=False)),
+                condition=Q(status="active", ended_at__isnull=True)
+                | (~Q(status="active") & Q(ended_at__isnull=False)),
                 name="hold_ended_says_when",
             ),
         ]

@@ -14,7 +14,9 @@ class QuotaUsage(models.Model):
         DAY = "day"
         MONTH = "month"
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     period = models.CharField(max_length=8, choices=Period.choices)
     starts_on = models.DateField()
     used = models.IntegerField(default=0)
@@ -22,7 +24,9 @@ class QuotaUsage(models.Model):
     class Meta:
         verbose_name_plural = "quota usage"
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["organization", "period", "starts_on"], name="quota_usage_once_per_period"),
+            models.UniqueConstraint(
+                fields=["organization", "period", "starts_on"], name="quota_usage_once_per_period"
+            ),
             models.CheckConstraint(condition=models.Q(used__gte=0), name="quota_usage_not_negative"),
         ]
 

@@ -39,8 +39,12 @@ class CreditPool(models.Model):
                 condition=Q(available__gte=-F("overdraft_limit"), available__lte=LARGEST),
                 name="credit_pool_not_below_its_overdraft",
             ),
-            models.CheckConstraint(condition=Q(held__gte=0, held__lte=LARGEST), name="credit_pool_held_not_negative"),
-            models.CheckConstraint(condition=Q(spent__gte=0, spent__lte=LARGEST), name="credit_pool_spent_not_negative"),
+            models.CheckConstraint(
+                condition=Q(held__gte=0, held__lte=LARGEST), name="credit_pool_held_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(spent__gte=0, spent__lte=LARGEST), name="credit_pool_spent_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(overdraft_limit__gte=0, overdraft_limit__lte=LARGEST)
                 & (Q(department__isnull=True) | Q(overdraft_limit=0)),
@@ -75,11 +79,18 @@ class Allocation(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["organization", "user"], name="allocation_one_per_member"),
             models.CheckConstraint(
-                condition=Q(remaining__gte=0, remaining__lte=LARGEST), name="allocation_remaining_not_negative"
+                condition=Q(remaining__gte=0, remaining__lte=LARGEST),
+                name="allocation_remaining_not_negative",
             ),
-            models.CheckConstraint(condition=Q(held__gte=0, held__lte=LARGEST), name="allocation_held_not_negative"),
-            models.CheckConstraint(condition=Q(used__gte=0, used__lte=LARGEST), name="allocation_used_not_negative"),
-            models.CheckConstraint(condition=Q(spent__gte=0, spent__lte=LARGEST), name="allocation_spent_not_negative"),
+            models.CheckConstraint(
+                condition=Q(held__gte=0, held__lte=LARGEST), name="allocation_held_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(used__gte=0, used__lte=LARGEST), name="allocation_used_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(spent__gte=0, spent__lte=LARGEST), name="allocation_spent_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(closed_at__isnull=True) | Q(remaining=0), name="allocation_closed_keeps_nothing"
             ),

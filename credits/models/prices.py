@@ -27,15 +27,21 @@ class Price(models.Model):
     provider = models.CharField(max_length=64, blank=True)
     input_price = price_field(default=Decimal(0), help_text="per input token")
     output_price = price_field(default=Decimal(0), help_text="per output token")
-    cached_input_price = price_field(null=True, blank=True, help_text="per cached input token; empty: as input")
+    cached_input_price = price_field(
+        null=True, blank=True, help_text="per cached input token; empty: as input"
+    )
     each_price = price_field(default=Decimal(0), help_text="per image or unit")
-    default_output_tokens = models.PositiveIntegerField(default=1024, help_text="an estimate without a maximum takes this")
+    default_output_tokens = models.PositiveIntegerField(
+        default=1024, help_text="an estimate without a maximum takes this"
+    )
     valid_from = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["kind", "name", "size", "quality", "valid_from"], name="price_once_per_start"),
+            models.UniqueConstraint(
+                fields=["kind", "name", "size", "quality", "valid_from"], name="price_once_per_start"
+            ),
             models.CheckConstraint(
                 condition=Q(input_price__gte=0, output_price__gte=0, each_price__gte=0)
                 & (Q(cached_input_price__isnull=True) | Q(cached_input_price__gte=0)),

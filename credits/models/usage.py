@@ -19,7 +19,9 @@ class TransactionKey(models.Model):
         CHARGE = "charge"
 
     pk = models.CompositePrimaryKey("organization_id", "transaction_id")
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     transaction_id = models.CharField(max_length=128)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     subject = models.UUIDField(help_text="the hold or the usage record")
@@ -42,15 +44,21 @@ class UsageRecord(models.Model):
         SETTLEMENT = "settlement"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     kind = models.CharField(max_length=12, choices=Kind.choices)
     user = models.ForeignKey(
         User, on_delete=models.PROTECT, db_constraint=False, db_index=False, null=True, related_name="+"
     )
     department_id = models.BigIntegerField(null=True)
     key_id = models.BigIntegerField(null=True)
-    pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
-    allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
+    pool = models.ForeignKey(
+        CreditPool, on_delete=models.PROTECT, null=True, db_index=False, related_name="+"
+    )
+    allocation = models.ForeignKey(
+        Allocation, on_delete=models.PROTECT, null=True, db_index=False, related_name="+"
+    )
     hold_id = models.UUIDField(null=True)
     corrects = models.UUIDField(null=True)
     transaction_id = models.CharField(max_length=128, blank=True)
@@ -91,11 +99,14 @@ class UsageRecord(models.Model):
                 name="usage_record_has_one_payer_unless_it_is_free",
             ),
             models.CheckConstraint(
-                condition=Q(kind="charge", corrects__isnull=True) | (~Q(kind="charge") & Q(corrects__isnull=False)),
+                condition=Q(kind="charge", corrects__isnull=True)
+                | (~Q(kind="charge") & Q(corrects__isnull=False)),
                 name="usage_record_correction_names_its_charge",
             ),
             models.UniqueConstraint(
-                fields=["hold_id"], condition=Q(kind="charge", hold_id__isnull=False), name="usage_record_one_charge_per_hold"
+                fields=["hold_id"],
+                condition=Q(kind="charge", hold_id__isnull=False),
+                name="usage_record_one_charge_per_hold",
             ),
             models.UniqueConstraint(
                 fields=["corrects"], condition=Q(kind="reversal"), name="usage_record_reversed_once"
@@ -142,7 +153,9 @@ class Shortfall(models.Model):
 class DailyUsage(models.Model):
     """The one rollup: a row per organization, day and everything usage is attributed to. Empty text and 0 are "none"."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     day = models.DateField()
     department_id = models.BigIntegerField(default=0)
     user_id = models.UUIDField()

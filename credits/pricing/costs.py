@@ -70,14 +70,16 @@ class TokensCost:
     cached_input_tokens: int = 0
 
     def price(self, *, table: PriceTable, at: datetime, markup_percent: Decimal) -> Priced:
-        """Return tokens × prices, marked up; raises Unpriced where the table has no price for the model."""
+        """Return tokens times prices, marked up; raises Unpriced where the table has no price for the model."""
         found = table.find("tokens", self.model, at=at)
         if found is None:
             raise Unpriced(model=f"{self.model} has no price")
         output = found.default_output_tokens if self.output_tokens is None else self.output_tokens
         cached_price = found.input_price if found.cached_input_price is None else found.cached_input_price
         fresh = self.input_tokens - self.cached_input_tokens
-        cost = fresh * found.input_price + self.cached_input_tokens * cached_price + output * found.output_price
+        cost = (
+            fresh * found.input_price + self.cached_input_tokens * cached_price + output * found.output_price
+        )
         lines = [["input", fresh, _text(found.input_price)], ["output", output, _text(found.output_price)]]
         if self.cached_input_tokens:
             lines.append(["cached_input", self.cached_input_tokens, _text(cached_price)])
@@ -98,12 +100,14 @@ class ImagesCost:
     cached_input_tokens: ClassVar[int] = 0
 
     def price(self, *, table: PriceTable, at: datetime, markup_percent: Decimal) -> Priced:
-        """Return count × price each, marked up; raises Unpriced."""
+        """Return count times price each, marked up; raises Unpriced."""
         found = table.find("images", self.model, at=at, size=self.size, quality=self.quality)
         if found is None:
             raise Unpriced(model=f"{self.model} has no price for images of this size and quality")
         lines = [["images", self.count, _text(found.each_price)]]
-        return _marked_up(self.count * found.each_price, markup_percent, form="images", price=found.name, lines=lines)
+        return _marked_up(
+            self.count * found.each_price, markup_percent, form="images", price=found.name, lines=lines
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +123,14 @@ class UnitsCost:
     cached_input_tokens: ClassVar[int] = 0
 
     def price(self, *, table: PriceTable, at: datetime, markup_percent: Decimal) -> Priced:
-        """Return units × price each, marked up; raises Unpriced."""
+        """Return units times price each, marked up; raises Unpriced."""
         found = table.find("units", self.unit, at=at)
         if found is None:
             raise Unpriced(unit=f"{self.unit} has no price")
         lines = [[self.unit, amounts.text(self.units), _text(found.each_price)]]
-        return _marked_up(self.units * found.each_price, markup_percent, form="units", price=found.name, lines=lines)
+        return _marked_up(
+            self.units * found.each_price, markup_percent, form="units", price=found.name, lines=lines
+        )
 
 
 Cost = CreditsCost | MoneyCost | TokensCost | ImagesCost | UnitsCost

@@ -27,7 +27,9 @@ _CODES: Final = {
     415: "unsupported_media_type",
     429: "rate_limit_exceeded",
 }
-_BUSY_STATES: Final = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53100", "53300", "25P03"})
+_BUSY_STATES: Final = frozenset(
+    {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53100", "53300", "25P03"}
+)
 """SQLSTATEs after which nothing was decided and the same request may be sent again (PostgreSQL manual, appendix A)."""
 
 
@@ -45,7 +47,9 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         return answer(error)
     if isinstance(error, (Http404, RequestDataTooBig, DjangoPermissionDenied)):
         status = {Http404: 404, RequestDataTooBig: 413}.get(type(error), 403)
-        return _shaped(status, _CODES[status], "Not found." if status == 404 else str(error) or "Not allowed.")
+        return _shaped(
+            status, _CODES[status], "Not found." if status == 404 else str(error) or "Not allowed."
+        )
     if isinstance(error, exceptions.APIException):
         return _framework_error(error)
     if isinstance(error, (DatabaseError, InterfaceError)) and is_busy(error):
@@ -72,7 +76,9 @@ def is_busy(error: Exception) -> bool:
     """Tell whether a database error means "not now": lock or statement timeout, deadlock, connection gone."""
     cause = error.__cause__ if error.__cause__ is not None else error
     state = getattr(cause, "sqlstate", None)
-    return state in _BUSY_STATES or (state is None and type(error).__name__ in {"OperationalError", "InterfaceError"})
+    return state in _BUSY_STATES or (
+        state is None and type(error).__name__ in {"OperationalError", "InterfaceError"}
+    )
 
 
 def body(code: str, message: str, **details: Any) -> dict[str, Any]:
@@ -87,11 +93,17 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer what no handler saw below the API."""
-    return JsonResponse(body("internal_error", "Something broke on our side.", request_id=public_id("req")), status=500)
+    return JsonResponse(
+        body("internal_error", "Something broke on our side.", request_id=public_id("req")), status=500
+    )
 
 
 def _framework_error(error: exceptions.APIException) -> Response:
-    status = 401 if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)) else error.status_code
+    status = (
+        401
+        if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed))
+        else error.status_code
+    )
     response = _shaped(status, _CODES.get(status, error.default_code), str(getattr(error, "detail", error)))
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"

@@ -6,7 +6,7 @@ them), nesting beyond 16 levels, bodies above the view's limit, anything but UTF
 
 import json
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 from rest_framework.parsers import BaseParser
 
@@ -26,7 +26,7 @@ class TooLarge(DomainError):
 class StrictJSONParser(BaseParser):
     """Parse a JSON object; the view may raise `body_limit` (bytes) above 1 MiB."""
 
-    media_type: ClassVar[str] = "application/json"
+    media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -94,7 +94,7 @@ def _string_goes_on(character: str, *, escaped: bool) -> tuple[bool, bool]:
 
 
 def _check_characters(value: object) -> None:
-    """Refuse NUL and lone surrogates, which only `\\u` escapes can bring in."""
+    """Refuse NUL and lone surrogates, which only JSON's escapes can bring in."""
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidRequest("Text may not contain NUL or half of a surrogate pair.")

@@ -1,0 +1,108 @@
+"""The first pages. Each view asks who may see what, makes one call and renders; rules and sums live elsewhere."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from billing_portal.context_processors import THEME_COOKIE, THEMES
+from billing_portal.dashboards import mine as mine_page
+from billing_portal.dashboards import overview, periods, standing
+from billing_portal.dashboards.switcher import Switcher
+from kit import transactions
+from orgs import organizations
+from orgs.access import capabilities
+from orgs.access.capabilities import Capability
+from orgs.audit.events import Actor
+from orgs.models import Organization, User
+
+_YEAR_SECONDS = 365 * 24 * 60 * 60
+
+
+@login_not_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Send people to their credits, and strangers to sign-in."""
+    return redirect("dashboards:mine" if request.user.is_authenticated else "account_login")
+
+
+@require_safe
+def mine(request: HttpRequest) -> HttpResponse:
+    """Show a person's credits in all their organizations."""
+    user = _user(request)
+    entries = Switcher(user=user, slug=None).entries
+    page = mine_page.build(user=user, entries=entries, now=timezone.now())
+    return render(request, "dashboards/mine.html", vars(page))
+
+
+@require_safe
+def organization(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show an organization: whole to those who may see it whole, else the visitor's own part."""
+    user = _user(request)
+    found = get_object_or_404(Organization.objects.visible_to(user), slug=slug)
+    sees_all = capabilities.allows(user=user, organization=found, capability=Capability.SEE_FIGURES)
+    now = timezone.now()
+    part: overview.PoolPart | overview.OwnPart
+    if sees_all:
+        part = overview.pool_part(organization=found, page_number=request.GET.get("page", "1"))
+    else:
+        part = overview.own_part(organization=found, user=user)
+    used = overview.usage_part(organization=found, query=request.GET, now=now, user=None if sees_all else user)
+    with timezone.override(found.time_zone):
+        return render(request, "dashboards/overview.html", _overview_context(found, sees_all, part, used))
+
+
+@require_POST
+def switch_organization(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make an organization pay for the person's next call, and show it."""
+    user = _user(request)
+    found = get_object_or_404(Organization.objects.of_member(user), slug=slug)
+    with transactions.durable():
+        organizations.switch(user=user, organization=found, by=_actor(request, user))
+    messages.success(request, f"{found.name} pays for your next call.")
+    return redirect("dashboards:organization", slug=found.slug)
+
+
+@login_not_required
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """Set the theme where no script does; back to where the person was."""
+    target = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    response = HttpResponseRedirect(target if is_ours else "/")
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        # Read by the page's own script too, so not HttpOnly; it is no secret.
+        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure())
+    else:
+        response.delete_cookie(THEME_COOKIE, samesite="Lax")
+    return response
+
+
+def _overview_context(
+    found: Organization, sees_all: bool, part: overview.PoolPart | overview.OwnPart, used: overview.UsagePart
+) -> dict[str, Any]:
+    return {
+        **vars(part),
+        **vars(used),
+        "organization": found,
+        "plan": standing.plan_facts(organization=found),
+        "period_choices": periods.DAYS,
+        "groupings": periods.GROUPINGS if sees_all else {},
+    }
+
+
+def _user(request: HttpRequest) -> User:
+    """Return who is signed in; the middleware has sent everybody else to sign-in."""
+    if not isinstance(request.user, User):
+        raise TypeError("only a signed-in person reaches a dashboard")
+    return request.user
+
+
+def _actor(request: HttpRequest, user: User) -> Actor:
+    return Actor(kind="user", public_id=user.public_id, address=request.META.get("REMOTE_ADDR", ""))

@@ -1,0 +1,63 @@
+"""Grants: credits entering an organization's pool, once per source and reference."""
+
+from decimal import Decimal
+
+from credits import amounts
+from credits.ledger import corrections, entries, payers, pools, statements
+from credits.models import Grant
+from kit import transactions
+from kit.errors import Conflict, ValidationError
+from orgs.audit import events
+from orgs.audit.events import Actor
+from orgs.models import Organization
+
+
+class GrantConflict(Conflict):
+    """The reference was granted already, with another amount."""
+
+
+def grant(
+    *,
+    organization: Organization,
+    source: Grant.Source,
+    credits: Decimal,
+    reference: str,
+    by: Actor,
+    reason: str = "",
+) -> Grant:
+    """Grant credits to the organization's pool and settle what it owes from them.
+
+    `reference` is unique per source: granting it again with the same amount returns the first grant and moves nothing.
+    Raises GrantConflict for another amount, ValidationError for an amount that is not above zero.
+    """
+    transactions.require()
+    if not amounts.ZERO < credits <= amounts.LARGEST_REQUEST:
+        raise ValidationError(credits="must be above 0 and at most 1,000,000,000")
+    pool_ref = ("pool", pools.of_organization(organization).pk)
+    locked = payers.lock([pool_ref])
+    earlier = Grant.objects.filter(organization=organization, source=source, reference=reference).first()
+    if earlier is not None:
+        if earlier.credits != credits:
+            raise GrantConflict(
+                "This reference was granted with another amount.", granted=amounts.text(earlier.credits)
+            )
+        return earlier
+    made = Grant.objects.create(
+        organization=organization,
+        source=source,
+        credits=credits,
+        reference=reference,
+        reason=reason,
+        granted_by=by.public_id,
+        created_at=statements.clock(),
+    )
+    entries.write(entries.grant(pool=locked.pool(pool_ref[1]), grant=made, made_by=by.public_id))
+    corrections.settle_shortfalls(locked, organization)
+    events.record(
+        organization=organization.public_id,
+        by=by,
+        action="credits.granted",
+        target=str(made.pk),
+        after={"credits": amounts.text(credits), "source": source, "reference": reference, "reason": reason},
+    )
+    return made

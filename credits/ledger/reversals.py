@@ -1,0 +1,183 @@
+"""Reversals: giving back a charge, whole or in part, once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import F
+
+from credits import amounts
+from credits.amounts import ZERO
+from credits.ledger import corrections, entries, payers, shortfalls, statements
+from credits.ledger.keys import IdempotencyConflict
+from credits.ledger.payers import PayerRow
+from credits.ledger.records import Usage
+from credits.models import Allocation, Shortfall, UsageRecord
+from kit import transactions
+from kit.errors import NotFound, ValidationError
+from orgs.audit.events import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversed:
+    """The reversal, the charge it gives back, and whether an earlier request made it."""
+
+    reversal: UsageRecord | Usage
+    charge: UsageRecord
+    replayed: bool
+
+
+def reverse(
+    *, charge_id: UUID, organization_id: int | None, credits: Decimal | None, reason: str, by: Actor
+) -> Reversed:
+    """Give back `credits` of a charge, or all it cost: first what is still owed for it, then what was taken.
+
+    What was taken returns to the allocation if it is open and the charge lies in its present period, else to its pool.
+    Raises NotFound outside `organization_id` (None is any), ValidationError beyond the cost, IdempotencyConflict where
+    it was reversed with other figures.
+    """
+    transactions.require()
+    charge = _charge(charge_id, organization_id)
+    amount = charge.cost if credits is None else credits
+    if not ZERO < amount <= charge.cost:
+        raise ValidationError(credits=f"must be above 0 and at most the {amounts.text(charge.cost)} it cost")
+    locked = payers.lock(_rows_to_lock(charge))
+    earlier = UsageRecord.objects.filter(corrects=charge.pk, kind=UsageRecord.Kind.REVERSAL).first()
+    if earlier is not None:
+        return _reversed_before(earlier, charge, amount)
+    reversal = _reverse(locked, charge, amount, reason=reason, by=by)
+    return Reversed(reversal=reversal, charge=charge, replayed=False)
+
+
+def _charge(charge_id: UUID, organization_id: int | None) -> UsageRecord:
+    found = UsageRecord.objects.select_related("organization", "allocation").filter(
+        pk=charge_id, kind="charge"
+    )
+    if organization_id is not None:
+        found = found.filter(organization_id=organization_id)
+    charge = found.first()
+    if charge is None:
+        raise NotFound("There is no such charge.")
+    return charge
+
+
+def _rows_to_lock(charge: UsageRecord) -> list[payers.Ref]:
+    """Return the payer, its pool where that is an allocation, and the pool that settled a shortfall."""
+    refs: set[payers.Ref] = set()
+    if charge.allocation is not None:
+        refs |= {("allocation", charge.allocation.pk), ("pool", charge.allocation.pool_id)}
+    if charge.pool_id is not None:
+        refs.add(("pool", charge.pool_id))
+    if charge.shortfall:
+        refs.add(payers.organization_pool(charge.organization_id))
+    return list(refs)
+
+
+def _reversed_before(earlier: UsageRecord, charge: UsageRecord, amount: Decimal) -> Reversed:
+    settled = _settlements(charge)
+    back = UsageRecord.objects.filter(
+        corrects__in=[one.pk for one in settled], kind=UsageRecord.Kind.REVERSAL
+    )
+    if earlier.cost + sum((one.cost for one in back), ZERO) != amount:
+        raise IdempotencyConflict("The charge was reversed with other figures.")
+    return Reversed(reversal=earlier, charge=charge, replayed=True)
+
+
+def _reverse(locked: payers.Locked, charge: UsageRecord, amount: Decimal, *, reason: str, by: Actor) -> Usage:
+    clock = statements.clock()
+    owed = _forgive(charge, amount)
+    taken = min(amount - owed, charge.credits)
+    row = locked.get(
+        ("pool", charge.pool_id) if charge.pool_id is not None else ("allocation", charge.allocation_id or 0)
+    )
+    reversal = _record(charge, charge, taken, owed, reason=reason, by=by, at=clock)
+    made = [reversal]
+    if row is not None:
+        _return(locked, row, charge, taken, by=by)
+    left = amount - owed - taken
+    for settlement in _settlements(charge):
+        back = min(left, settlement.credits)
+        if back:
+            pool = locked.pool(settlement.pool_id or 0)
+            _return(locked, pool, settlement, back, by=by)
+            made.append(_record(charge, settlement, back, ZERO, reason=reason, by=by, at=clock))
+        left -= back
+    made += shortfalls.settle(locked, organizations={charge.organization_id})
+    corrections.record(locked, made)
+    return reversal
+
+
+def _forgive(charge: UsageRecord, amount: Decimal) -> Decimal:
+    """Cancel what is still owed for the charge, up to the amount, and return how much that was."""
+    owed = (
+        Shortfall.objects.select_for_update(no_key=True, of=("self",))
+        .filter(charge_id=charge.pk, amount__gt=F("settled") + F("forgiven"))
+        .first()
+    )
+    if owed is None:
+        return ZERO
+    part = min(amount, owed.amount - owed.settled - owed.forgiven)
+    owed.forgiven += part
+    owed.save(update_fields=["forgiven"])
+    return part
+
+
+def _settlements(charge: UsageRecord) -> list[UsageRecord]:
+    return list(
+        UsageRecord.objects.filter(corrects=charge.pk, kind=UsageRecord.Kind.SETTLEMENT).order_by("-pk")
+    )
+
+
+def _return(
+    locked: payers.Locked, row: PayerRow, charge: UsageRecord, credits: Decimal, *, by: Actor
+) -> None:
+    """Give credits back to the row that paid; an allocation that is closed or in a later period passes them on."""
+    row.spent -= credits
+    payers.put_back(row, credits)
+    locked.touch(row)
+    if not isinstance(row, Allocation) or not credits:
+        return
+    if row.closed_at is None and charge.created_at >= row.opened_at:
+        row.used -= credits
+        return
+    pool = locked.pool(row.pool_id)
+    entries.write(
+        entries.deallocate(allocation=row, pool=pool, amount=credits, made_by=by.public_id, reason="reversal")
+    )
+
+
+def _record(
+    charge: UsageRecord,
+    corrected: UsageRecord,
+    credits: Decimal,
+    owed: Decimal,
+    *,
+    reason: str,
+    by: Actor,
+    at: datetime,
+) -> Usage:
+    return Usage(
+        organization_id=charge.organization_id,
+        organization=charge.organization.public_id,
+        kind="reversal",
+        user_id=charge.user_id,
+        department_id=charge.department_id,
+        key_id=charge.key_id,
+        pool_id=corrected.pool_id,
+        allocation_id=corrected.allocation_id,
+        corrects=corrected.pk,
+        transaction_id=charge.transaction_id,
+        credits=credits,
+        cost=credits + owed,
+        shortfall=owed,
+        service=charge.service,
+        provider=charge.provider,
+        model=charge.model,
+        reason=reason,
+        made_by=by.public_id,
+        day=at.astimezone(ZoneInfo(charge.organization.time_zone)).date(),
+        occurred_at=at,
+        created_at=at,
+    )

@@ -1,0 +1,1 @@
+SELECT portal_make_append_only(ARRAY['credits_ledgerentry', 'credits_usagerecord', 'credits_grant']);

@@ -1,0 +1,231 @@
+"""Allocations: a member's share of a pool, moved out of its available credits when it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from credits import amounts
+from credits.amounts import ZERO
+from credits.ledger import corrections, entries, payers, pools, statements
+from credits.ledger.payers import InsufficientCredits, Locked
+from credits.models import Allocation, CreditPool, LedgerEntry
+from kit import transactions
+from kit.errors import Conflict, NotFound, ValidationError
+from orgs.audit import events
+from orgs.audit.events import Actor
+from orgs.models import Membership, Organization, User
+
+
+class Mode(StrEnum):
+    """Whether an amount replaces what the member has, or comes on top of it."""
+
+    SET = "set"
+    ADD = "add"
+
+
+class AllocationInUse(Conflict):
+    """An allocation cannot go below what is used and held of it."""
+
+    code = "allocation_in_use"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one member shall have."""
+
+    user: User
+    credits: Decimal
+    mode: Mode = Mode.SET
+    notes: str = ""
+
+
+def assign(*, organization: Organization, share: Share, by: Actor) -> Allocation:
+    """Set a member's amount, or add to it; see `assign_all`."""
+    return assign_all(organization=organization, shares=[share], by=by)[0]
+
+
+def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor) -> list[Allocation]:
+    """Give every member their share, all or none; returns the allocations in the order asked.
+
+    Raises InsufficientCredits (402, kind pool) where a pool has too little, AllocationInUse (409) where an amount is
+    below what is used and held, NotFound for somebody who is not a member.
+    """
+    transactions.require()
+    _refuse_twice(shares)
+    members = _lock_members(organization, shares)
+    sources = {share.user.pk: _source(organization, members[share.user.pk]) for share in shares}
+    locked = _lock(organization, sources)
+    made: list[LedgerEntry] = []
+    given: list[Allocation] = []
+    for share in shares:
+        allocation = _own(locked, share.user)
+        pool = locked.pool(sources[share.user.pk].pk)
+        before = allocation.allocated if allocation.closed_at is None else ZERO
+        made += _give(locked, allocation, pool, share, by=by)
+        given.append(allocation)
+        _audit(organization, allocation, share.user, before, by=by)
+    _write(locked, made, given)
+    corrections.settle_shortfalls(locked, organization)
+    return given
+
+
+def revoke(*, organization: Organization, user: User, by: Actor, limited: bool = True) -> Allocation:
+    """Close the allocation and return all that is unspent; what is held follows when its holds end.
+
+    A closed allocation is a limit of 0. `limited=False` is the act *let spend from the pool*, which removes the limit.
+    """
+    transactions.require()
+    seen = Allocation.objects.filter(organization=organization, user=user).first()
+    if seen is None:
+        raise NotFound("This member has no allocation.")
+    locked = payers.lock([("pool", seen.pool_id), ("allocation", seen.pk)])
+    allocation = _own(locked, user)
+    if allocation.pool_id != seen.pool_id:
+        raise Conflict("The allocation moved to another pool just now; try again.")
+    before = {"allocated": amounts.text(allocation.allocated), "limited": allocation.is_limited}
+    made = _close(allocation, locked.pool(allocation.pool_id), by=by)
+    allocation.is_limited = limited
+    _write(locked, made, [allocation])
+    corrections.settle_shortfalls(locked, organization)
+    events.record(
+        organization=organization.public_id,
+        by=by,
+        action="allocation.revoked" if limited else "allocation.opened_to_pool",
+        target=user.public_id,
+        before=before,
+        after={"allocated": amounts.text(allocation.used + allocation.held), "limited": limited},
+    )
+    return allocation
+
+
+def revoke_if_any(*, organization: Organization, user: User, by: Actor) -> None:
+    """Close the allocation of somebody who left, if they had one."""
+    if Allocation.objects.filter(organization=organization, user=user, closed_at__isnull=True).exists():
+        revoke(organization=organization, user=user, by=by)
+
+
+def _refuse_twice(shares: Sequence[Share]) -> None:
+    if not shares:
+        raise ValidationError(allocations="must name at least one member")
+    if len({share.user.pk for share in shares}) != len(shares):
+        raise ValidationError(user_id="names one member twice")
+
+
+def _lock_members(organization: Organization, shares: Sequence[Share]) -> dict[UUID, Membership]:
+    """Lock the memberships, so that nobody is given credits while they are being removed."""
+    live = Membership.objects.live().select_for_update(no_key=True, of=("self",)).select_related("department")
+    found = live.filter(organization=organization, user__in=[share.user for share in shares]).order_by("pk")
+    members: dict[UUID, Membership] = {membership.user_id: membership for membership in found}
+    if len(members) != len(shares):
+        raise NotFound("There is no such member.")
+    if organization.kind == Organization.Kind.PERSONAL:
+        raise Conflict("A personal organization has no allocations; its pool pays.")
+    return members
+
+
+def _source(organization: Organization, membership: Membership) -> CreditPool:
+    """Return the pool that a member's credits come from: their department's if it is funded, else the organization's."""
+    if membership.department is not None:
+        funded = CreditPool.objects.filter(department=membership.department).first()
+        if funded is not None:
+            return funded
+    return pools.of_organization(organization)
+
+
+def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked:
+    """Lock the members' allocations, made where missing, the pools they come from and those they came from."""
+    now = statements.clock()
+    missing = [
+        Allocation(organization=organization, user_id=user, pool=pool, opened_at=now, closed_at=now)
+        for user, pool in sources.items()
+    ]
+    Allocation.objects.bulk_create(missing, ignore_conflicts=True)
+    present = Allocation.objects.filter(organization=organization, user__in=list(sources))
+    refs: list[payers.Ref] = [("pool", pool.pk) for pool in sources.values()]
+    for pk, pool_id in present.values_list("pk", "pool_id"):
+        refs += [("allocation", pk), ("pool", pool_id)]
+    return payers.lock(refs)
+
+
+def _own(locked: Locked, user: User) -> Allocation:
+    for row in locked.rows.values():
+        if isinstance(row, Allocation) and row.user_id == user.pk:
+            return row
+    raise NotFound("This member has no allocation.")
+
+
+def _give(
+    locked: Locked, allocation: Allocation, pool: CreditPool, share: Share, *, by: Actor
+) -> list[LedgerEntry]:
+    made: list[LedgerEntry] = []
+    if allocation.closed_at is None and allocation.pool_id != pool.pk:
+        made += _close(allocation, locked.pool(allocation.pool_id), by=by)
+    if allocation.closed_at is not None:
+        allocation.opened_at, allocation.closed_at = statements.clock(), None
+        allocation.pool, allocation.used, allocation.is_limited = pool, ZERO, True
+    allocation.notes = share.notes or allocation.notes
+    difference = share.credits if share.mode == Mode.ADD else share.credits - allocation.allocated
+    if difference > pool.available:
+        raise InsufficientCredits(
+            kind="pool", scope=_scope(pool), needed=difference, remaining=max(pool.available, ZERO)
+        )
+    if -difference > allocation.remaining:
+        bound = allocation.used + allocation.held
+        raise AllocationInUse(
+            f"{amounts.text(bound)} credits of it are used or held; it cannot go below that.",
+            used=amounts.text(allocation.used),
+            held=amounts.text(allocation.held),
+        )
+    if difference > 0:
+        made.append(
+            entries.allocate(pool=pool, allocation=allocation, amount=difference, made_by=by.public_id)
+        )
+    elif difference < 0:
+        made.append(
+            entries.deallocate(allocation=allocation, pool=pool, amount=-difference, made_by=by.public_id)
+        )
+    return made
+
+
+def _close(allocation: Allocation, pool: CreditPool, *, by: Actor) -> list[LedgerEntry]:
+    made = []
+    if allocation.remaining:
+        made = [
+            entries.deallocate(
+                allocation=allocation, pool=pool, amount=allocation.remaining, made_by=by.public_id
+            )
+        ]
+    if allocation.closed_at is None:
+        allocation.closed_at = statements.clock()
+    return made
+
+
+def _write(locked: Locked, made: list[LedgerEntry], changed: list[Allocation]) -> None:
+    """Write the facts of the allocations, then entries and balances."""
+    for row in locked.rows.values():
+        locked.touch(row)
+    for allocation in changed:
+        allocation.save(
+            update_fields=["pool", "remaining", "used", "is_limited", "notes", "opened_at", "closed_at"]
+        )
+    payers.write(locked)
+    entries.write(*made)
+
+
+def _audit(
+    organization: Organization, allocation: Allocation, user: User, before: Decimal, *, by: Actor
+) -> None:
+    events.record(
+        organization=organization.public_id,
+        by=by,
+        action="credits.allocated",
+        target=user.public_id,
+        before={"allocated": amounts.text(before)},
+        after={"allocated": amounts.text(allocation.allocated)},
+    )
+
+
+def _scope(pool: CreditPool) -> str:
+    return pool.department.public_id if pool.department is not None else pool.organization.public_id

@@ -1,0 +1,46 @@
+"""Transfers: funding a department's pool from the organization's, and taking unspent credits back."""
+
+from decimal import Decimal
+
+from credits import amounts
+from credits.amounts import ZERO
+from credits.ledger import corrections, entries, payers, pools
+from credits.ledger.payers import InsufficientCredits
+from credits.models import CreditPool
+from kit import transactions
+from kit.errors import ValidationError
+from orgs.audit import events
+from orgs.audit.events import Actor
+from orgs.models import Department
+
+
+def move(*, department: Department, credits: Decimal, by: Actor) -> tuple[CreditPool, CreditPool]:
+    """Move credits from the organization's pool to the department's; a negative amount returns them.
+
+    Returns (organization's pool, department's pool). Raises InsufficientCredits where the giving pool has too little.
+    """
+    transactions.require()
+    if not credits or abs(credits) > amounts.LARGEST_REQUEST:
+        raise ValidationError(credits="must not be 0, and at most 1,000,000,000 either way")
+    own, theirs = pools.of_organization(department.organization), pools.of_department(department)
+    locked = payers.lock([("pool", own.pk), ("pool", theirs.pk)])
+    own, theirs = locked.pool(own.pk), locked.pool(theirs.pk)
+    source, target = (own, theirs) if credits > 0 else (theirs, own)
+    if source.available < abs(credits):
+        remaining = max(source.available, ZERO)
+        raise InsufficientCredits(
+            kind="pool",
+            scope=department.organization.public_id if source is own else department.public_id,
+            needed=abs(credits),
+            remaining=remaining,
+        )
+    entries.write(entries.transfer(source=source, target=target, amount=abs(credits), made_by=by.public_id))
+    corrections.settle_shortfalls(locked, department.organization)
+    events.record(
+        organization=department.organization.public_id,
+        by=by,
+        action="credits.transferred",
+        target=department.public_id,
+        after={"credits": amounts.text(credits)},
+    )
+    return own, theirs

@@ -1,0 +1,48 @@
+"""Writing the outbox: one statement for all usage records of a settled batch."""
+
+import json
+from typing import Any, Final
+
+from django.db import connection
+
+from credits import amounts
+from credits.ledger.records import Usage
+
+CREDITS_USED: Final = "credits_used"
+
+_INSERT: Final = """
+INSERT INTO lago_sync_outboxevent (organization, transaction_id, code, payload, created_at)
+SELECT o, t, c, p, a FROM json_to_recordset(%s::json) AS v(o text, t text, c text, p jsonb, a timestamptz)
+"""
+
+
+def add(*, records: list[Usage]) -> None:
+    """Write an event for each record, in the transaction that made it: a reversal is a negative one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [json.dumps([_row(record) for record in records])])
+
+
+def _row(record: Usage) -> dict[str, Any]:
+    return {
+        "o": record.organization,
+        "t": str(record.id),
+        "c": CREDITS_USED,
+        "p": _payload(record),
+        "a": record.created_at.isoformat(),
+    }
+
+
+def _payload(record: Usage) -> dict[str, Any]:
+    credits = -record.credits if record.kind == "reversal" else record.credits
+    return {
+        "timestamp": record.occurred_at.timestamp(),
+        "credits": amounts.text(credits),
+        "user": record.user_id and record.user_id.hex,
+        "department": record.department_id,
+        "service": record.service,
+        "provider": record.provider,
+        "model": record.model,
+        "tokens": record.input_tokens + record.output_tokens,
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+    }

@@ -1,0 +1,60 @@
+"""Where a request comes from, and whether a key may be used from there."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from kit.errors import ValidationError
+
+_Network = IPv4Network | IPv6Network
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address of the client, "" if unknown.
+
+    `X-Forwarded-For` counts only as far as TRUSTED_PROXIES wrote it: from the right, up to the first address that is
+    not one of them. Whatever stands left of that, a client may have made up.
+    """
+    address: str = request.META.get("REMOTE_ADDR", "")
+    trusted = tuple(settings.TRUSTED_PROXIES)
+    if not trusted or not is_within(address, trusted):
+        return address
+    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        parsed = _parsed(hop.strip())
+        if parsed is None:
+            return address
+        address = str(parsed)
+        if not is_within(address, trusted):
+            return address
+    return address
+
+
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Tell whether an address lies in one of the networks; an address that is none lies nowhere."""
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in _networks(tuple(networks)))
+
+
+def cleaned(networks: Iterable[str]) -> list[str]:
+    """Return addresses and networks as PostgreSQL and we write them; raises ValidationError for what is none."""
+    try:
+        return [str(ip_network(one.strip())) for one in networks]
+    except ValueError as error:
+        raise ValidationError(allowed_addresses=f"An address or network is expected: {error}.") from None
+
+
+@lru_cache(maxsize=1024)
+def _networks(networks: tuple[str, ...]) -> tuple[_Network, ...]:
+    return tuple(ip_network(one, strict=False) for one in networks)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Return the address; an IPv4 one that came over an IPv6 socket as what it is."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed

@@ -1,0 +1,101 @@
+"""`Idempotency-Key` for writes outside /usage (contract.md §4): a repeat gets the first answer and moves nothing.
+
+The key's row is inserted first, in the transaction of the effect, so a twin that comes at the same time waits on it.
+A refusal rolls both back: nothing of it is remembered, and the same key may succeed later.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from kit import transactions
+from kit.errors import DomainError, InvalidRequest
+from orgs.access import permissions
+from orgs.models import IdempotentAnswer
+
+_KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+REMEMBERED_FOR: Final = timedelta(hours=24)
+
+# A row older than the time it is remembered for is taken over as if it were not there; in one statement, so that of
+# two who come at once one waits for the other.
+_CLAIM: Final = """
+INSERT INTO orgs_idempotentanswer AS known (principal, method, path, key, body_digest, created_at)
+VALUES (%(principal)s, %(method)s, %(path)s, %(key)s, %(digest)s, %(now)s)
+ON CONFLICT (principal, method, path, key) DO UPDATE
+  SET body_digest = excluded.body_digest, created_at = excluded.created_at, status = NULL, body = NULL
+  WHERE known.created_at < %(oldest)s
+RETURNING id
+"""
+
+
+class IdempotencyConflict(DomainError):
+    """The key came before with another body."""
+
+    code = "idempotency_conflict"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another body.")
+
+
+def once(request: Request, run: Callable[[], tuple[int, Any]], *, secret: str = "") -> Response:
+    """Answer with what `run` returns, (status, body), run in one durable transaction; once per `Idempotency-Key`.
+
+    The field `secret` of the body is not kept: a repeat finds null there.
+    Raises InvalidRequest for a key that is none, IdempotencyConflict for one that came with another body.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and _KEY.fullmatch(key) is None:
+        raise InvalidRequest("An Idempotency-Key has 1 to 128 printable ASCII characters.")
+    with transactions.durable():
+        if key is None:
+            status, body = run()
+            return Response(body, status=status)
+        return _claimed(request, key, run, secret)
+
+
+def forget_old() -> int:
+    """Delete answers past their time; returns how many."""
+    deleted, _ = IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - REMEMBERED_FOR).delete()
+    return deleted
+
+
+def _claimed(request: Request, key: str, run: Callable[[], tuple[int, Any]], secret: str) -> Response:
+    scope = {
+        "principal": permissions.caller_of(request).principal,
+        "method": request.method or "",
+        "path": request.path[:255],
+        "key": key,
+    }
+    digest, now = _digest(request.data), timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {**scope, "digest": digest, "now": now, "oldest": now - REMEMBERED_FOR})
+        row = cursor.fetchone()
+    if row is None:
+        return _replayed(IdempotentAnswer.objects.get(**scope), digest)
+    status, body = run()
+    plain = json.loads(json.dumps(body, cls=DjangoJSONEncoder))
+    kept = plain | {secret: None} if secret else plain
+    IdempotentAnswer.objects.filter(pk=row[0]).update(status=status, body=kept)
+    return Response(plain, status=status)
+
+
+def _replayed(known: IdempotentAnswer, digest: str) -> Response:
+    if known.body_digest != digest:
+        raise IdempotencyConflict
+    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _digest(body: Any) -> str:
+    """Return the digest of the parsed body, so that spaces and the order of names do not count."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

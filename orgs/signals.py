@@ -1,0 +1,24 @@
+"""What `orgs` announces to the apps above it. Sent inside the transaction: a receiver that fails undoes the change."""
+
+from django.dispatch import Signal
+
+membership_ended = Signal()
+"""A member left or was removed. Arguments: membership (ended, its row locked), by (Actor).
+
+Sent once per membership, before the audit event; credits closes the member's allocation here.
+"""
+
+membership_moved = Signal()
+"""A member is in another department. Arguments: membership (row locked), before (Department or None), by (Actor)."""
+
+department_archived = Signal()
+"""A department was archived. Arguments: department, members (list of Membership, now in none; all rows locked), by (Actor).
+
+Stands for `membership_moved` of each of these members.
+"""
+
+departments_described = Signal()
+"""The API shows departments. Arguments: organization, departments (list).
+
+A receiver returns {department pk: {"pool": …, "used_30_days": …, "budget": …}}; what nobody adds is null. Reads only.
+"""

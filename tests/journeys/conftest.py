@@ -1,0 +1,76 @@
+"""A real browser in front of the portal. It fails on what a person would not see: console errors, CSP, other hosts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", shutil.which("chromium-browser")) if path and Path(path).exists()), None)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile ?? ""}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        reason = "no Chromium at /usr/bin/chromium (Debian: apt-get install chromium)"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(f"REQUIRE_BROWSER=1, but {reason}")
+        pytest.skip(reason)
+    # Playwright's sync API keeps an event loop running in this thread, which Django takes for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@dataclass
+class Visitor:
+    """One person with a browser of their own; `complaints` is what went wrong behind the pages."""
+
+    browser: Browser
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def opens(self, *, width: int = 1280, scheme: str = "light", scripts: bool = True, cookies: Any = ()) -> Page:
+        context = self.browser.new_context(
+            base_url=self.address,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=scripts,
+        )
+        self.contexts.append(context)
+        if cookies:
+            context.add_cookies(list(cookies))
+        page = context.new_page()
+        page.add_init_script(REPORT_VIOLATIONS)
+        page.on("console", lambda message: self._note(f"console: {message.text}", when=message.type == "error"))
+        page.on("pageerror", lambda error: self._note(f"script: {error}"))
+        page.on("request", lambda request: self._note(f"other host: {request.url}", when=self._is_foreign(request.url)))
+        return page
+
+    def _is_foreign(self, url: str) -> bool:
+        return urlsplit(url).netloc != urlsplit(self.address).netloc
+
+    def _note(self, complaint: str, *, when: bool = True) -> None:
+        if when:
+            self.complaints.append(complaint)
+
+
+@pytest.fixture
+def visitor(browser: Browser, live_server: Any) -> Iterator[Visitor]:
+    someone = Visitor(browser=browser, address=live_server.url)
+    yield someone
+    for context in someone.contexts:
+        context.close()
+    assert someone.complaints == []
