@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
+from django.db.models.expressions import Combinable
 
 PLACES: Final = 6
 MAX_DIGITS: Final = 24

@@ -70,6 +70,13 @@ class StaffAdmin(admin.ModelAdmin[_Row]):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Show the search box also where only related rows are searched."""
+        return (
+            *self.search_fields,
+            *(f"{name}__{one}" for name, lookups in self.search_via.items() for one in lookups),
+        )
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[_Row], search_term: str
     ) -> tuple[QuerySet[_Row], bool]:

@@ -72,7 +72,12 @@ def build(*, user: User, entries: Sequence[Entry], now: datetime) -> MinePage:
 
 def _own_use(user: User, entry: Entry, period: periods.Period) -> OwnUse:
     series = usage.daily_series(
-        organization=entry.organization, since=period.since, until=period.until, split_by="service", user=user, top=1
+        organization=entry.organization,
+        since=period.since,
+        until=period.until,
+        split_by="service",
+        user=user,
+        top=1,
     )
     days = range(period.days)
     values = [sum((one.values[day] for one in series.series), Decimal(0)) for day in days]

@@ -71,7 +71,9 @@ class PoolPart:
     movements: Sequence[Movement]
 
 
-def usage_part(*, organization: Organization, query: Mapping[str, str], now: datetime, user: User | None) -> UsagePart:
+def usage_part(
+    *, organization: Organization, query: Mapping[str, str], now: datetime, user: User | None
+) -> UsagePart:
     """Return what was used in the asked period, by what was asked; `user` narrows it to one person's own use."""
     today = periods.today_in(organization.time_zone, now=now)
     period = periods.last_days(periods.asked_days(query), today=today)
@@ -84,7 +86,11 @@ def usage_part(*, organization: Organization, query: Mapping[str, str], now: dat
     )
     by = periods.GROUPINGS[grouping].lower()
     chart = charts.stacked_bars(
-        title=f"Credits used a day, by {by}", days=daily.days, series=daily.series, total=daily.total, today=today
+        title=f"Credits used a day, by {by}",
+        days=daily.days,
+        series=daily.series,
+        total=daily.total,
+        today=today,
     )
     is_used = bool(report.total_requests or report.total_credits)
     return UsagePart(
@@ -92,7 +98,9 @@ def usage_part(*, organization: Organization, query: Mapping[str, str], now: dat
         grouping=grouping,
         usage=report,
         chart=chart if is_used else None,
-        spark=charts.sparkline([column.total for column in chart.columns], label="Credits used a day") if is_used else None,
+        spark=charts.sparkline([column.total for column in chart.columns], label="Credits used a day")
+        if is_used
+        else None,
         chart_title=f"Your usage by {by}" if user else f"Usage by {by}",
         chart_sub=_usage_sentence(report, period) if is_used else "",
         breakdown_title=f"By {by}",
@@ -128,7 +136,9 @@ def pool_part(*, organization: Organization, page_number: str) -> PoolPart:
 def _granted_bar(pool: PoolFigures) -> charts.ShareBar:
     parts = [("sA", pool.available), ("sB", pool.reserved), ("sC", pool.held)]
     words = f"{amounts.display(pool.available)} available, {amounts.display(pool.reserved)} reserved, {amounts.display(pool.held)} held"
-    return charts.share_bar(parts, whole=pool.granted, label=f"Of {amounts.display(pool.granted)} granted: {words}")
+    return charts.share_bar(
+        parts, whole=pool.granted, label=f"Of {amounts.display(pool.granted)} granted: {words}"
+    )
 
 
 def _allocated_bar(pool: PoolFigures) -> charts.ShareBar:
@@ -141,7 +151,9 @@ def _usage_sentence(report: UsageReport, period: periods.Period) -> str:
     parts = [f"{amounts.display(report.total_credits)} credits", f"{report.total_requests:,} requests"]
     if report.previous_credits > 0:  # nothing to compare with is no change of 100 %
         change = amounts.percentage(report.total_credits - report.previous_credits, report.previous_credits)
-        parts.append(f"{abs(change)}% {'less' if change < 0 else 'more'} than in the {period.days} days before")
+        parts.append(
+            f"{abs(change)}% {'less' if change < 0 else 'more'} than in the {period.days} days before"
+        )
     return " · ".join(parts)
 
 

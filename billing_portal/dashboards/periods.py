@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final, Literal, cast
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 Grouping = Literal["model", "user", "department", "service"]
@@ -55,4 +55,4 @@ def asked_days(query: Mapping[str, str]) -> int:
 def asked_grouping(query: Mapping[str, str]) -> Grouping:
     """Return `?by=` if it is one that the page offers."""
     text = query.get("by", "")
-    return cast("Grouping", text) if text in GROUPINGS else "model"
+    return text if text in GROUPINGS else "model"

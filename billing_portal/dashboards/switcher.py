@@ -65,7 +65,11 @@ class Switcher:
         for entry in self.entries:
             if entry.organization.slug == self._slug:
                 return entry
-        visited = Organization.objects.visible_to(self._user).filter(slug=self._slug).first() if self._slug else None
+        visited = (
+            Organization.objects.visible_to(self._user).filter(slug=self._slug).first()
+            if self._slug
+            else None
+        )
         if visited:
             return Entry(organization=visited, role="System admin", plan_name=_plan_name(visited))
         return next((entry for entry in self.entries if entry.is_active), None)
@@ -77,4 +81,6 @@ def _live_subscriptions() -> Prefetch[str]:
 
 
 def _plan_name(organization: Organization) -> str:
-    return next((one.plan.name for one in organization.subscriptions.all() if one.ended_at is None), "No plan")
+    return next(
+        (one.plan.name for one in organization.subscriptions.all() if one.ended_at is None), "No plan"
+    )

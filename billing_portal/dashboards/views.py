@@ -1,7 +1,5 @@
 """The first pages. Each view asks who may see what, makes one call and renders; rules and sums live elsewhere."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -52,9 +50,19 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
         part = overview.pool_part(organization=found, page_number=request.GET.get("page", "1"))
     else:
         part = overview.own_part(organization=found, user=user)
-    used = overview.usage_part(organization=found, query=request.GET, now=now, user=None if sees_all else user)
+    used = overview.usage_part(
+        organization=found, query=request.GET, now=now, user=None if sees_all else user
+    )
+    context = {
+        **vars(part),
+        **vars(used),
+        "organization": found,
+        "plan": standing.plan_facts(organization=found),
+        "period_choices": periods.DAYS,
+        "groupings": periods.GROUPINGS if sees_all else {},
+    }
     with timezone.override(found.time_zone):
-        return render(request, "dashboards/overview.html", _overview_context(found, sees_all, part, used))
+        return render(request, "dashboards/overview.html", context)
 
 
 @require_POST
@@ -78,23 +86,12 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         # Read by the page's own script too, so not HttpOnly; it is no secret.
-        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure())
+        response.set_cookie(
+            THEME_COOKIE, theme, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure()
+        )
     else:
         response.delete_cookie(THEME_COOKIE, samesite="Lax")
     return response
-
-
-def _overview_context(
-    found: Organization, sees_all: bool, part: overview.PoolPart | overview.OwnPart, used: overview.UsagePart
-) -> dict[str, Any]:
-    return {
-        **vars(part),
-        **vars(used),
-        "organization": found,
-        "plan": standing.plan_facts(organization=found),
-        "period_choices": periods.DAYS,
-        "groupings": periods.GROUPINGS if sees_all else {},
-    }
 
 
 def _user(request: HttpRequest) -> User:

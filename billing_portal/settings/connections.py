@@ -12,6 +12,7 @@ LIMITS = {
     "lock_timeout": "2000",
     "statement_timeout": "5000",
     "idle_in_transaction_session_timeout": "10000",
+    "plan_cache_mode": "force_generic_plan",  # the ledger's prepared statements take one JSON: its value tells planning nothing
     "jit": "off",  # planning by JIT costs more than our small queries take
 }
 

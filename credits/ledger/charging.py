@@ -76,14 +76,36 @@ def _one_of_each_subject(commands: Sequence[Command], waiting: list[int]) -> tup
 
 
 def _settle_together(attempts: dict[int, Attempt]) -> dict[int, Outcome]:
-    """Settle attempts of different subjects in one transaction, and what that leaves over one by one."""
+    """Settle attempts of different subjects in one transaction, and what that leaves over payer by payer."""
     if len(attempts) == 1:
         return {index: _settle_alone(attempt) for index, attempt in attempts.items()}
-    decided = _run(list(attempts.values()), skip_locked=True)
     outcomes: dict[int, Outcome] = {}
-    for index, result in zip(attempts, decided, strict=True):
-        outcomes[index] = _settle_alone(result.attempt) if isinstance(result, Again) else result
+    for group in _by_payer(_settle_some(attempts, outcomes, skip_locked=True)):
+        left = _settle_some(group, outcomes, skip_locked=False) if len(group) > 1 else group
+        outcomes |= {index: _settle_alone(attempt) for index, attempt in left.items()}
     return outcomes
+
+
+def _settle_some(
+    attempts: dict[int, Attempt], outcomes: dict[int, Outcome], *, skip_locked: bool
+) -> dict[int, Attempt]:
+    """Run one transaction; note what it decided in `outcomes` and return what it left over."""
+    left: dict[int, Attempt] = {}
+    results = _run(list(attempts.values()), skip_locked=skip_locked)
+    for index, result in zip(attempts, results, strict=True):
+        if isinstance(result, Again):
+            left[index] = result.attempt
+        else:
+            outcomes[index] = result
+    return left
+
+
+def _by_payer(attempts: dict[int, Attempt]) -> list[dict[int, Attempt]]:
+    """Group what waits for one payer, so that a group waits for one lock and holds no other meanwhile."""
+    groups: dict[object, dict[int, Attempt]] = {}
+    for index, attempt in attempts.items():
+        groups.setdefault(attempt.waits_for or index, {})[index] = attempt
+    return list(groups.values())
 
 
 def _settle_alone(attempt: Attempt) -> Outcome:

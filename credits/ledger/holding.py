@@ -32,14 +32,24 @@ class HoldEnded(DomainError):
     status = 409
 
 
-def payers_of(hold: Hold, stands: Standing, *, captures: bool) -> list[payers.Ref]:
-    """Return what to lock to end this hold: its payer, and the pool that a closed allocation returns to."""
+def payer_of(hold: Hold) -> list[payers.Ref]:
+    """Return the payer that the hold itself names."""
     if hold.pool_id is not None:
         return [("pool", hold.pool_id)]
-    if hold.allocation_id is not None:
-        closed = stands.allocation_closed_at is not None and stands.allocation_pool_id is not None
-        back: list[payers.Ref] = [("pool", stands.allocation_pool_id)] if closed else []  # type: ignore[list-item]
-        return [*back, ("allocation", hold.allocation_id)]
+    return [("allocation", hold.allocation_id)] if hold.allocation_id is not None else []
+
+
+def payers_of(hold: Hold, stands: Standing, *, captures: bool) -> list[payers.Ref]:
+    """Return what to lock to end this hold: its payer, and the pool that a closed allocation returns to."""
+    own = payer_of(hold)
+    if (
+        hold.allocation_id is not None
+        and stands.allocation_closed_at is not None
+        and stands.allocation_pool_id
+    ):
+        return [("pool", stands.allocation_pool_id), *own]
+    if own:
+        return own
     return (stands.payers()[:1] or [payers.organization_pool(hold.organization_id)]) if captures else []
 
 
@@ -53,13 +63,7 @@ def end(book: Round, command: EndHold, stands: Standing) -> Settled | None:
         return None
     _refuse_stranger(hold, command)
     row = _payer(book, hold)
-    if row is None and hold.credits:
-        return None
-    if (
-        isinstance(row, Allocation)
-        and row.closed_at is not None
-        and ("pool", row.pool_id) not in book.locked.rows
-    ):
+    if not _has_all_rows(book, hold, row):
         return None
     if isinstance(command, CaptureHold):
         return _capture(book, hold, command, stands, row)
@@ -205,9 +209,16 @@ def _return_closed(book: Round, row: PayerRow | None, made_by: str) -> None:
 
 
 def _payer(book: Round, hold: Hold) -> PayerRow | None:
-    if hold.pool_id is not None:
-        return book.locked.get(("pool", hold.pool_id))
-    return book.locked.get(("allocation", hold.allocation_id)) if hold.allocation_id is not None else None
+    return book.locked.get(next(iter(payer_of(hold)), None))
+
+
+def _has_all_rows(book: Round, hold: Hold, row: PayerRow | None) -> bool:
+    """Tell whether all that ending the hold may change is locked: its payer, and where a closed one returns to."""
+    if row is None:
+        return not hold.credits
+    return (
+        not isinstance(row, Allocation) or row.closed_at is None or ("pool", row.pool_id) in book.locked.rows
+    )
 
 
 def _refuse_stranger(hold: Hold, command: EndHold) -> None:

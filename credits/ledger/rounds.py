@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from credits.ledger import books, holding, keys, payers, replays, shortfalls, spending, standing
+from credits.ledger import books, guesses, holding, keys, payers, replays, shortfalls, spending, standing
 from credits.ledger.commands import CaptureHold, Command, EndHold, MakeCharge, Outcome, PlaceHold
 from credits.ledger.records import Usage
 from credits.ledger.standing import Asked, Standing
@@ -19,10 +19,16 @@ from kit.identifiers import uuid7
 
 @dataclass(slots=True)
 class Attempt:
-    """A command and which of its payers it tries now. `subject` becomes the id of the hold or charge it makes."""
+    """A command and which of its payers it tries now. `subject` becomes the id of the hold or charge it makes.
+
+    A careful one reads who pays before it locks; the first try guesses from what the last request found, and every
+    decision is made on what is read after the lock. `waits_for` is the payer that the last round looked for: what waits for one payer can be settled together.
+    """
 
     command: Command
     candidate: int = 0
+    careful: bool = False
+    waits_for: payers.Ref | None = None
     subject: UUID = field(default_factory=uuid7)
 
 
@@ -85,6 +91,7 @@ class Round:
         try:
             if stands is None:
                 raise NotFound("There is no such organization or hold.")
+            guesses.learn(stands)
             stands.refuse_key()
             if isinstance(command, EndHold):
                 decided = holding.end(self, command, stands)
@@ -94,7 +101,10 @@ class Round:
                 decided = replays.answer(earlier, command, stands)
         except DomainError as refusal:
             return refusal
-        return decided if decided is not None else Again(attempt)
+        if decided is not None:
+            return decided
+        attempt.careful = True
+        return Again(attempt)
 
     def _read_holds(self) -> dict[UUID, Hold]:
         """Read the holds to end, without a lock: only to learn whose they are and who pays."""
@@ -117,20 +127,36 @@ class Round:
     def _wanted(
         self, asked: Sequence[Asked | None], claimed: set[keys.Key], seen: dict[UUID, Hold]
     ) -> list[payers.Ref]:
-        """Return the payers to lock. What is read here may change before the lock; deciding looks again."""
-        before = standing.read(asked)
+        """Return the payers to lock: guessed from the last time, or read. Either may be out of date; deciding looks again."""
+        guesses = [self._guess(one, claimed, seen) for one in self.attempts]
+        unsure = [one if guess is None else None for one, guess in zip(asked, guesses, strict=True)]
         wanted: list[payers.Ref] = []
-        for attempt, stands in zip(self.attempts, before, strict=True):
-            if stands is None:
-                continue
-            command = attempt.command
-            if isinstance(command, EndHold):
-                wanted += holding.payers_of(
-                    seen[command.hold_id], stands, captures=isinstance(command, CaptureHold)
-                )
-            elif command.key in claimed:
-                wanted += spending.candidates_of(command, stands)[attempt.candidate : attempt.candidate + 1]
+        for attempt, guess, stands in zip(self.attempts, guesses, standing.read(unsure), strict=True):
+            refs = (
+                guess if guess is not None else [] if stands is None else self._payers(attempt, stands, seen)
+            )
+            attempt.waits_for = refs[-1] if refs else None
+            wanted += refs
         return wanted
+
+    def _guess(
+        self, attempt: Attempt, claimed: set[keys.Key], seen: dict[UUID, Hold]
+    ) -> list[payers.Ref] | None:
+        """Return the payers without asking the database, or None where only reading tells."""
+        command = attempt.command
+        if isinstance(command, EndHold):
+            hold = seen.get(command.hold_id)
+            known = hold is None or (not attempt.careful and hold.credits)
+            return (holding.payer_of(hold) if hold is not None else []) if known else None
+        if command.key not in claimed:
+            return []
+        return None if attempt.careful else guesses.payers(command.organization_id, command.spender.user_id)
+
+    def _payers(self, attempt: Attempt, stands: Standing, seen: dict[UUID, Hold]) -> list[payers.Ref]:
+        command = attempt.command
+        if isinstance(command, EndHold):
+            return holding.payers_of(seen[command.hold_id], stands, captures=isinstance(command, CaptureHold))
+        return spending.candidates_of(command, stands)[attempt.candidate : attempt.candidate + 1]
 
     def _counted(self, claimed: set[keys.Key]) -> list[quotas.Row]:
         """Return the quota counters that this round may change."""

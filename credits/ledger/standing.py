@@ -20,24 +20,31 @@ from kit.rest.errors import Unauthorized
 PAYMENT_GRACE: Final = timedelta(days=7)
 
 _READ: Final = """
-SELECT v.i, portal_clock(), o.id, o.public_id, o.status, o.shared_spending, o.time_zone,
-       p.daily_calls, p.monthly_calls, p.markup_percent, s.past_due_since,
-       m.id, m.ended_at, m.department_id, u.is_active,
-       k.id, k.revoked_at, k.expires_at,
-       a.id, a.closed_at, a.is_limited, a.pool_id, op.id, dp.id,
-       (SELECT coalesce(sum(f.amount - f.settled - f.forgiven), 0) FROM credits_shortfall f
-        WHERE f.organization_id = o.id AND f.amount > f.settled + f.forgiven)
+SELECT v.i, portal_clock(), o.*, p.*, m.*, k.*, a.*, op.*, dp.*, f.*
 FROM json_to_recordset(%s::json) AS v(i int, o bigint, u uuid, k bigint)
-JOIN orgs_organization o ON o.id = v.o
-LEFT JOIN orgs_subscription s ON s.organization_id = o.id AND s.ended_at IS NULL
-LEFT JOIN orgs_plan p ON p.id = coalesce(s.plan_id, (SELECT id FROM orgs_plan WHERE code = 'none'))
-LEFT JOIN orgs_membership m ON m.organization_id = o.id AND m.user_id = v.u
-LEFT JOIN orgs_user u ON u.id = v.u
-LEFT JOIN orgs_accesskey k ON k.id = v.k
-LEFT JOIN credits_allocation a ON a.organization_id = o.id AND a.user_id = v.u
-LEFT JOIN credits_creditpool op ON op.organization_id = o.id AND op.department_id IS NULL
-LEFT JOIN credits_creditpool dp ON dp.department_id = m.department_id
+CROSS JOIN LATERAL (SELECT id, public_id, status, shared_spending, time_zone FROM orgs_organization WHERE id = v.o LIMIT 1) o
+LEFT JOIN LATERAL (
+  SELECT plan.daily_calls, plan.monthly_calls, plan.markup_percent, live.past_due_since
+  FROM (SELECT 1) AS one
+  LEFT JOIN (SELECT plan_id, past_due_since FROM orgs_subscription WHERE organization_id = v.o AND ended_at IS NULL LIMIT 1) live ON true
+  LEFT JOIN orgs_plan plan ON CASE WHEN live.plan_id IS NULL THEN plan.code = 'none' ELSE plan.id = live.plan_id END
+  LIMIT 1) p ON true
+LEFT JOIN LATERAL (
+  SELECT membership.id, membership.ended_at, membership.department_id, person.is_active
+  FROM orgs_membership membership JOIN orgs_user person ON person.id = membership.user_id
+  WHERE membership.organization_id = v.o AND membership.user_id = v.u LIMIT 1) m ON true
+LEFT JOIN LATERAL (SELECT id, revoked_at, expires_at FROM orgs_accesskey WHERE id = v.k LIMIT 1) k ON true
+LEFT JOIN LATERAL (SELECT id, closed_at, is_limited, pool_id FROM credits_allocation
+  WHERE organization_id = v.o AND user_id = v.u LIMIT 1) a ON true
+LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = v.o AND department_id IS NULL LIMIT 1) op ON true
+LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE department_id = m.department_id LIMIT 1) dp ON true
+CROSS JOIN LATERAL (SELECT coalesce(sum(amount - settled - forgiven), 0) FROM credits_shortfall
+  WHERE organization_id = v.o AND amount > settled + forgiven) f
 """
+
+
+# LATERAL … LIMIT 1 pins the plan to one index look-up a row: left free, the planner hashes whole tables for a batch of
+# one, since it takes a JSON parameter for a hundred rows.
 
 
 class OrganizationSuspended(DomainError):

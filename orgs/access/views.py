@@ -1,6 +1,6 @@
 """The base of every API view of the portal: who may call, what is read, in which order it is refused."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
@@ -13,14 +13,14 @@ from orgs.access.permissions import HasScope
 class PortalView(APIView):
     """A view of the API: a key or a session, the scope in `required_scopes`, strict JSON both ways."""
 
-    authentication_classes: ClassVar[list[Any]] = [KeyAuthentication, SessionAuthentication]
-    permission_classes: ClassVar[list[Any]] = [HasScope]
-    parser_classes: ClassVar[list[Any]] = [StrictJSONParser]
-    renderer_classes: ClassVar[list[Any]] = [JSONRenderer]
+    authentication_classes = [KeyAuthentication, SessionAuthentication]
+    permission_classes = [HasScope]
+    parser_classes = [StrictJSONParser]
+    renderer_classes = [JSONRenderer]
     required_scopes: ClassVar[dict[str, str] | str | None] = None
 
 
 class UsageView(PortalView):
     """A view of the hot path: keys are known from this process's memory, so it must end in `charging.settle()`."""
 
-    authentication_classes: ClassVar[list[Any]] = [UsageKeyAuthentication, SessionAuthentication]
+    authentication_classes = [UsageKeyAuthentication, SessionAuthentication]

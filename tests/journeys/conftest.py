@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", shutil.which("chromium-browser")) if path and Path(path).exists()), None)
+CHROMIUM = next(
+    (
+        path
+        for path in ("/usr/bin/chromium", shutil.which("chromium-browser"))
+        if path and Path(path).exists()
+    ),
+    None,
+)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -42,7 +49,9 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    def opens(self, *, width: int = 1280, scheme: str = "light", scripts: bool = True, cookies: Any = ()) -> Page:
+    def opens(
+        self, *, width: int = 1280, scheme: str = "light", scripts: bool = True, cookies: Any = ()
+    ) -> Page:
         context = self.browser.new_context(
             base_url=self.address,
             viewport={"width": width, "height": 900},
@@ -54,9 +63,14 @@ class Visitor:
             context.add_cookies(list(cookies))
         page = context.new_page()
         page.add_init_script(REPORT_VIOLATIONS)
-        page.on("console", lambda message: self._note(f"console: {message.text}", when=message.type == "error"))
+        page.on(
+            "console", lambda message: self._note(f"console: {message.text}", when=message.type == "error")
+        )
         page.on("pageerror", lambda error: self._note(f"script: {error}"))
-        page.on("request", lambda request: self._note(f"other host: {request.url}", when=self._is_foreign(request.url)))
+        page.on(
+            "request",
+            lambda request: self._note(f"other host: {request.url}", when=self._is_foreign(request.url)),
+        )
         return page
 
     def _is_foreign(self, url: str) -> bool:

@@ -76,7 +76,9 @@ class TestStackedBars:
 
     def test_says_the_finding_in_words(self):
         chart = chart_of(Line("gpt-5", [Decimal(1), Decimal(7)]), Line("llama", [Decimal(1), Decimal(1)]))
-        assert chart.finding.startswith("10 credits in 2 days, most on 20 November: 8. gpt-5 has the largest part, 80.0%.")
+        assert chart.finding.startswith(
+            "10 credits in 2 days, most on 20 November: 8. gpt-5 has the largest part, 80.0%."
+        )
 
     def test_says_that_nothing_was_used(self):
         assert chart_of(Line("a", [Decimal(0)])).finding == "No credits used in 1 days."
@@ -93,7 +95,9 @@ class TestStackedBars:
     def test_never_draws_outside_its_frame(self, values: list[Decimal]):
         chart = chart_of(Line("a", values), Line("b", values))
         for column in chart.columns:
-            assert all(charts.TOP <= Decimal(one.y) and bottom(one) <= charts.BASELINE + 1 for one in column.segments)
+            assert all(
+                charts.TOP <= Decimal(one.y) and bottom(one) <= charts.BASELINE + 1 for one in column.segments
+            )
         assert Decimal(chart.columns[-1].x[:-1]) + Decimal(chart.columns[-1].width[:-1]) <= Decimal("100.02")
 
 

@@ -1,0 +1,31 @@
+"""Who paid last time: a hint that spares the read before the lock. Never the ground of a decision.
+
+A wrong guess costs one more round: what is read after the lock names another payer, and the request runs again carefully.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from credits.ledger.payers import Ref
+from credits.ledger.standing import Standing
+
+_MOST: Final = 50_000
+
+_first_payers: dict[tuple[int, UUID | None], Ref] = {}
+
+
+def payers(organization_id: int, user_id: UUID | None) -> list[Ref] | None:
+    """Return who paid for this member last time, as a list of one; None where nobody did yet."""
+    found = _first_payers.get((organization_id, user_id))
+    return None if found is None else [found]
+
+
+def learn(stands: Standing) -> None:
+    """Remember the first payer of this standing."""
+    candidates = stands.payers()
+    if not candidates:
+        _first_payers.pop((stands.organization_id, stands.asked.user_id), None)
+        return
+    if len(_first_payers) >= _MOST:
+        _first_payers.clear()
+    _first_payers[stands.organization_id, stands.asked.user_id] = candidates[0]
