@@ -11,6 +11,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/", include("billing_portal.api")),
+    path("", include("billing_portal.dashboards.urls")),
 ]
 
 if settings.DEBUG:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
-from django.db.models.expressions import Combinable
 
 PLACES: Final = 6
 MAX_DIGITS: Final = 24

@@ -35,6 +35,13 @@ class ValidationError(DomainError):
         super().__init__("; ".join(f"{name}: {why}" for name, why in fields.items()), **fields)
 
 
+class Unauthorized(DomainError):
+    """No key, an unknown or ended one, or no session."""
+
+    code = "unauthorized"
+    status = 401
+
+
 class NotFound(DomainError):
     """It does not exist, or the caller may not know that it does."""
 

@@ -6,12 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from billing_portal.dashboards import charts, periods
-from billing_portal.dashboards.bands import Band, band
+from billing_portal.dashboards import charts, own, periods
+from billing_portal.dashboards.own import OwnPart
 from billing_portal.dashboards.switcher import Entry
 from credits import amounts
-from credits.reports import figures, usage
-from credits.reports.figures import MemberFigures
+from credits.reports import usage
 from orgs.models import User
 
 DAYS: Final = 30
@@ -24,11 +23,8 @@ class OrganizationCard:
     """One organization as one person sees it."""
 
     entry: Entry
-    figures: MemberFigures
+    part: OwnPart
     payer: str
-    percentage: Decimal
-    band: Band
-    bar_label: str
     used_in_period: Decimal
     spark: charts.Sparkline | None
 
@@ -85,15 +81,11 @@ def _own_use(user: User, entry: Entry, period: periods.Period) -> OwnUse:
 
 
 def _card(user: User, entry: Entry, use: OwnUse) -> OrganizationCard:
-    own = figures.member_figures(organization=entry.organization, user=user)
-    percentage = amounts.percentage(own.used, own.allocated or Decimal(0))
+    part = own.part(organization=entry.organization, user=user)
     return OrganizationCard(
         entry=entry,
-        figures=own,
-        payer=_PAYERS[own.payer],
-        percentage=percentage,
-        band=band(percentage=percentage, remaining=own.remaining or Decimal(0)),
-        bar_label=f"{percentage}% of your allocation in {entry.organization.name} is used",
+        part=part,
+        payer=_PAYERS[part.own.payer],
         used_in_period=use.total,
         spark=charts.sparkline(use.values, label=f"Your use in {entry.organization.name}, day by day"),
     )

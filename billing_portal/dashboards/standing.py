@@ -1,9 +1,10 @@
-"""The plan of an organization in words for a page. Prices and invoices are not known here."""
+"""The plan of an organization in words for a page, and how many of its calls are used. Prices are not known here."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from credits.reports import figures
 from orgs import subscriptions
 from orgs.models import Organization, Subscription
 
@@ -17,8 +18,8 @@ class PlanFacts:
     name: str
     status: str
     period_end: datetime | None
-    daily_calls: str
-    monthly_calls: str
+    calls_today: str
+    calls_this_month: str
     is_past_due: bool
 
 
@@ -26,15 +27,15 @@ def plan_facts(*, organization: Organization) -> PlanFacts:
     """Return the facts of the live subscription, or of having none."""
     subscription = subscriptions.live(organization=organization)
     plan = subscription.plan if subscription else subscriptions.plan_of(organization=organization)
+    calls = {
+        period: f"{quota.used:,} of {quota.limit:,}"
+        for period, quota in (figures.quota(organization=organization) or {}).items()
+    }
     return PlanFacts(
         name=plan.name,
         status=subscription.get_status_display() if subscription else "",
         period_end=subscription.current_period_end if subscription else None,
-        daily_calls=_calls(plan.daily_calls),
-        monthly_calls=_calls(plan.monthly_calls),
+        calls_today=calls.get("day", UNLIMITED),
+        calls_this_month=calls.get("month", UNLIMITED),
         is_past_due=bool(subscription and subscription.status == Subscription.Status.PAST_DUE),
     )
-
-
-def _calls(limit: int | None) -> str:
-    return UNLIMITED if limit is None else f"{limit:,}"

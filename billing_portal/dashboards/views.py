@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from billing_portal.context_processors import THEME_COOKIE, THEMES
 from billing_portal.dashboards import mine as mine_page
-from billing_portal.dashboards import overview, periods, standing
+from billing_portal.dashboards import overview, own, periods, standing, usage_panel
 from billing_portal.dashboards.switcher import Switcher
 from kit import transactions
 from orgs import organizations
@@ -45,14 +45,12 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Organization.objects.visible_to(user), slug=slug)
     sees_all = capabilities.allows(user=user, organization=found, capability=Capability.SEE_FIGURES)
     now = timezone.now()
-    part: overview.PoolPart | overview.OwnPart
+    part: overview.PoolPart | own.OwnPart
     if sees_all:
-        part = overview.pool_part(organization=found, page_number=request.GET.get("page", "1"))
+        part = overview.part(organization=found, page_number=request.GET.get("page", "1"))
     else:
-        part = overview.own_part(organization=found, user=user)
-    used = overview.usage_part(
-        organization=found, query=request.GET, now=now, user=None if sees_all else user
-    )
+        part = own.part(organization=found, user=user)
+    used = usage_panel.part(organization=found, query=request.GET, now=now, user=None if sees_all else user)
     context = {
         **vars(part),
         **vars(used),

@@ -215,11 +215,14 @@ CONTENT_SECURITY_POLICY = {
 # --- REST API --------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "EXCEPTION_HANDLER": "kit.rest.handle_exception",
+    "EXCEPTION_HANDLER": "kit.rest.errors.handle_exception",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PARSER_CLASSES": ["kit.rest.parsing.StrictJSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["orgs.access.permissions.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "orgs.access.authentication.KeyAuthentication",
+        "orgs.access.authentication.SessionAuthentication",
+    ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

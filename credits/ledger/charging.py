@@ -1,8 +1,8 @@
 """Settling: the only code that holds, charges, captures or ends a hold. A single request is a batch of one.
 
 A batch is one transaction: claim keys, lock payers, read where everybody stands *after* the locks, decide first fit in
-arrival order in Python, write sets. What could not be decided together (a payer somebody else holds, a payer that
-turned out to be another one, a second candidate) runs alone afterwards, waiting for its lock.
+arrival order in Python, write sets. It skips payers that somebody else holds; what waits for one of those is settled
+payer by payer afterwards, so that one stuck row delays nobody else's.
 """
 
 import logging
@@ -11,12 +11,12 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError
 
-from credits.ledger import corrections
+from credits.ledger import corrections, overdue
 from credits.ledger.commands import Command, MakeCharge, Outcome, PlaceHold, Settled
+from credits.ledger.payers import InsufficientCredits
 from credits.ledger.rounds import Again, Attempt, Round
 from kit import transactions
-from kit.errors import TryAgain
-from kit.rest.errors import is_busy
+from kit.errors import DomainError, TryAgain
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +27,23 @@ _MOST_ATTEMPTS: Final = 6
 """How often one request may be sent on to another payer: three candidates, each of which may have moved once."""
 
 
+class Unclassified(DomainError):
+    """Something broke that no rule foresaw. Nothing was decided, and the log has it."""
+
+    code = "internal_error"
+    status = 500
+
+
 def settle(commands: Sequence[Command]) -> list[Outcome]:
     """Decide every command, each on its own merits, and return their outcomes in the same order.
 
-    Opens and commits its own transactions. An outcome is `Settled` or the DomainError that refuses the command; a
-    refused command has moved nothing. `TryAgain` means that nothing is known: only a retry with the same key can tell.
+    Opens and commits its own transactions, and waits for locks as long as the session's lock_timeout. An outcome is
+    `Settled` or the DomainError that refuses the command; a refused command has moved nothing. `TryAgain` means that
+    nothing is known: only a retry with the same key can tell.
     """
-    outcomes: dict[int, Outcome] = {}
-    waiting = list(range(len(commands)))
-    while waiting:
-        together, waiting = _one_of_each_subject(commands, waiting)
-        outcomes |= _settle_together({index: Attempt(commands[index]) for index in together})
-    _charge_debts(outcomes.values())
-    return [outcomes[index] for index in range(len(commands))]
+    decided = settle_free(commands)
+    waited = iter(settle_waiting([one for one in decided if isinstance(one, Attempt)]))
+    return [next(waited) if isinstance(one, Attempt) else one for one in decided]
 
 
 def settle_one(command: Command) -> Outcome:
@@ -47,69 +51,33 @@ def settle_one(command: Command) -> Outcome:
     return settle([command])[0]
 
 
-def _charge_debts(outcomes: Iterable[Outcome]) -> None:
-    """Charge fresh shortfalls to the organization's pool at once, in a transaction that locks it after the spender's.
-
-    A crash in between loses nothing: the sweeper settles what is open.
-    """
-    debtors = {
-        one.charge.organization_id
-        for one in outcomes
-        if isinstance(one, Settled) and one.charge is not None and one.charge.shortfall and not one.replayed
-    }
-    for organization_id in sorted(debtors):
-        with transactions.durable():
-            corrections.settle_open(organization_id=organization_id)
+def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
+    """Decide what can be decided without waiting for anybody's lock; what must wait comes back as an Attempt."""
+    results: list[Outcome | Attempt] = [Attempt(command) for command in commands]
+    together = _one_of_each_subject(commands)
+    attempts = [one for index in together if isinstance(one := results[index], Attempt)]
+    for index, result in zip(together, _run(attempts, skip_locked=True), strict=True):
+        results[index] = result.attempt if isinstance(result, Again) else result
+    _charge_debts(results)
+    return [_without_overdue(commands[index], one) for index, one in enumerate(results)]
 
 
-def _one_of_each_subject(commands: Sequence[Command], waiting: list[int]) -> tuple[list[int], list[int]]:
-    """Split off commands about a key or hold that an earlier one is about: they must see how that one ended."""
-    seen: set[object] = set()
-    together: list[int] = []
-    later: list[int] = []
-    for index in waiting:
-        command = commands[index]
-        subject = command.key if isinstance(command, (PlaceHold, MakeCharge)) else command.hold_id
-        (later if subject in seen else together).append(index)
-        seen.add(subject)
-    return together, later
-
-
-def _settle_together(attempts: dict[int, Attempt]) -> dict[int, Outcome]:
-    """Settle attempts of different subjects in one transaction, and what that leaves over payer by payer."""
-    if len(attempts) == 1:
-        return {index: _settle_alone(attempt) for index, attempt in attempts.items()}
+def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
+    """Decide what waits for locks, payer by payer, each in a transaction that waits for that payer and holds no other."""
     outcomes: dict[int, Outcome] = {}
-    for group in _by_payer(_settle_some(attempts, outcomes, skip_locked=True)):
-        left = _settle_some(group, outcomes, skip_locked=False) if len(group) > 1 else group
-        outcomes |= {index: _settle_alone(attempt) for index, attempt in left.items()}
-    return outcomes
-
-
-def _settle_some(
-    attempts: dict[int, Attempt], outcomes: dict[int, Outcome], *, skip_locked: bool
-) -> dict[int, Attempt]:
-    """Run one transaction; note what it decided in `outcomes` and return what it left over."""
-    left: dict[int, Attempt] = {}
-    results = _run(list(attempts.values()), skip_locked=skip_locked)
-    for index, result in zip(attempts, results, strict=True):
-        if isinstance(result, Again):
-            left[index] = result.attempt
-        else:
-            outcomes[index] = result
-    return left
-
-
-def _by_payer(attempts: dict[int, Attempt]) -> list[dict[int, Attempt]]:
-    """Group what waits for one payer, so that a group waits for one lock and holds no other meanwhile."""
-    groups: dict[object, dict[int, Attempt]] = {}
-    for index, attempt in attempts.items():
-        groups.setdefault(attempt.waits_for or index, {})[index] = attempt
-    return list(groups.values())
+    waiting = list(range(len(attempts)))
+    while waiting:
+        group = _next_group(attempts, waiting)
+        results = _run([attempts[index] for index in group], skip_locked=False)
+        for index, result in zip(group, results, strict=True):
+            outcomes[index] = _settle_alone(result.attempt) if isinstance(result, Again) else result
+        waiting = [index for index in waiting if index not in outcomes]
+    _charge_debts(outcomes.values())
+    return [outcomes[index] for index in range(len(attempts))]
 
 
 def _settle_alone(attempt: Attempt) -> Outcome:
-    """Settle one attempt, following it from payer to payer, each in a transaction that locks no other."""
+    """Settle one attempt, following it from payer to payer, each in a transaction of its own."""
     for _ in range(_MOST_ATTEMPTS):
         [result] = _run([attempt], skip_locked=False)
         if not isinstance(result, Again):
@@ -126,11 +94,68 @@ def _run(attempts: list[Attempt], *, skip_locked: bool) -> list[Outcome | Again]
             results = Round(attempts, skip_locked=skip_locked).run()
             committing = True
     except (DatabaseError, InterfaceError) as error:
-        if committing or len(attempts) == 1:
-            if not committing and not is_busy(error):
-                raise
-            logger.warning("settling %s failed: %s", len(attempts), error)
+        logger.warning("settling %s failed: %s", len(attempts), error)
+        if committing or (transactions.is_busy(error) and not skip_locked):
             return [TryAgain() for _ in attempts]
-        logger.warning("settling %s together failed, each runs alone: %s", len(attempts), error)
-        return [Again(attempt) for attempt in attempts]
+        return _after_failure(attempts, skip_locked=skip_locked)
+    except Exception:
+        logger.exception("settling %s broke", len(attempts))
+        return _after_failure(attempts, skip_locked=skip_locked)
     return results
+
+
+def _after_failure(attempts: list[Attempt], *, skip_locked: bool) -> list[Outcome | Again]:
+    """Send everybody on to run alone; what fails alone is nobody else's fault."""
+    if len(attempts) == 1 and not skip_locked:
+        return [Unclassified("Something broke on our side; nothing was decided.")]
+    return [Again(attempt) for attempt in attempts]
+
+
+def _one_of_each_subject(commands: Sequence[Command]) -> list[int]:
+    """Leave out commands about a key or hold that an earlier one is about: they must see how that one ended."""
+    seen: set[object] = set()
+    first: list[int] = []
+    for index, command in enumerate(commands):
+        subject = command.key if isinstance(command, (PlaceHold, MakeCharge)) else command.hold_id
+        if subject not in seen:
+            first.append(index)
+        seen.add(subject)
+    return first
+
+
+def _next_group(attempts: Sequence[Attempt], waiting: list[int]) -> list[int]:
+    """Return those that wait for the same payer as the first, one of each subject; who waits for none goes alone."""
+    payer = attempts[waiting[0]].waits_for
+    if payer is None:
+        return waiting[:1]
+    same = [index for index in waiting if attempts[index].waits_for == payer][:MOST_TOGETHER]
+    return [same[index] for index in _one_of_each_subject([attempts[index].command for index in same])]
+
+
+def _charge_debts(outcomes: Iterable[Outcome | Attempt]) -> None:
+    """Charge fresh shortfalls to the organization's pool at once, in a transaction that locks it after the spender's.
+
+    A crash in between, or a pool that somebody else holds too long, loses nothing: the sweeper settles what is open.
+    """
+    debtors = {
+        one.charge.organization_id
+        for one in outcomes
+        if isinstance(one, Settled) and one.charge is not None and one.charge.shortfall and not one.replayed
+    }
+    for organization_id in sorted(debtors):
+        try:
+            with transactions.durable():
+                corrections.settle_open(organization_id=organization_id)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("a shortfall stays open for the sweeper: %s", error)
+
+
+def _without_overdue(command: Command, decided: Outcome | Attempt) -> Outcome | Attempt:
+    """Try a refused command again when its payer still holds credits for holds that are over (product.md §6)."""
+    if not isinstance(decided, InsufficientCredits) or decided.payer is None:
+        return decided
+    due = overdue.of_payer(decided.payer)
+    if not due:
+        return decided
+    settle_waiting([Attempt(one, waits_for=decided.payer) for one in due])
+    return Attempt(command, waits_for=decided.payer)

@@ -1,62 +1,69 @@
 """Settling together, without a thread: whoever finds nobody settling settles for all who wait.
 
 The leader works on its own thread and connection, wakes those it settled and hands the lead to the first who came
-meanwhile. No timer: a batch is what waits when the last one has committed, so a lone request waits for no one. If
-settling fails, each waiter settles its own.
+meanwhile. No timer: a batch is what waits when the last one has committed, so a lone request waits for no one.
+
+The front settles what needs no waiting. What waits for a payer that somebody else holds goes to that payer's lane, which
+combines in the same way: a stuck row fills its lane and delays nobody else.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from credits.ledger import charging
+from credits.ledger.charging import MOST_TOGETHER
 from credits.ledger.commands import Command, Outcome
+from credits.ledger.rounds import Attempt
+from kit.errors import TryAgain
 
-_PATIENCE_SECONDS: Final = 30.0
-"""How long a waiter trusts its leader; then it settles alone. The ledger's own timeouts are far below."""
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+PATIENCE_SECONDS: Final = 2.5
+"""How long a request waits for its leader; after that nobody knows, and its retry will. Locks time out before."""
+_LANES: Final = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Waiter:
-    command: Command
+class _Waiter(Generic[_Item, _Result]):
+    item: _Item
     woken: threading.Event = field(default_factory=threading.Event)
-    outcome: Outcome | None = None
+    results: list[_Result] = field(default_factory=list)
     leads: bool = False
 
 
-class Combiner:
-    """One queue of a process. `settle` is `charging.settle`; tests put another in its place to break it."""
+class Combiner(Generic[_Item, _Result]):
+    """One queue. `settle` decides a list of items; where it fails for many, each of them decides its own."""
 
-    def __init__(self, settle: Callable[[Sequence[Command]], list[Outcome]] = charging.settle) -> None:
+    def __init__(self, settle: Callable[[Sequence[_Item]], Sequence[_Result]]) -> None:
         self._settle = settle
         self._lock = threading.Lock()
-        self._queue: deque[_Waiter] = deque()
+        self._queue: deque[_Waiter[_Item, _Result]] = deque()
         self._led = False
 
-    def submit(self, command: Command) -> Outcome:
-        """Settle the command with whatever else waits, and return its outcome."""
-        waiter = _Waiter(command)
+    def submit(self, item: _Item) -> _Result:
+        """Settle the item with whatever else waits, and return its result; raises TryAgain when patience ends."""
+        waiter: _Waiter[_Item, _Result] = _Waiter(item)
         with self._lock:
             self._queue.append(waiter)
             waiter.leads, self._led = not self._led, True
         if not waiter.leads:
-            waiter.woken.wait(_PATIENCE_SECONDS)
+            self._wait(waiter)
         if waiter.leads:
             self._lead()
-        elif waiter.outcome is None:
-            self._leave(waiter)
-        return waiter.outcome if waiter.outcome is not None else self._settle([command])[0]
+        return waiter.results[0] if waiter.results else self._settle([item])[0]
 
     def _lead(self) -> None:
         """Settle what waits, the leader's own among it, then hand on. Whatever happens, nobody is left asleep."""
         with self._lock:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), charging.MOST_TOGETHER))]
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_TOGETHER))]
         try:
-            outcomes = self._settle([waiter.command for waiter in batch])
-            for waiter, outcome in zip(batch, outcomes, strict=True):
-                waiter.outcome = outcome
+            results = self._settle([waiter.item for waiter in batch])
+            for waiter, result in zip(batch, results, strict=True):
+                waiter.results.append(result)
         except Exception:
             if len(batch) == 1:
                 raise
@@ -73,12 +80,36 @@ class Combiner:
             else:
                 self._led = False
 
-    def _leave(self, waiter: _Waiter) -> None:
-        """Take back a command that nobody has begun to settle; one that is under way resolves by its key."""
+    def _wait(self, waiter: _Waiter[_Item, _Result]) -> None:
+        """Sleep until the result or the lead is there; whoever runs out of patience, or is broken off, leaves."""
+        try:
+            woken = waiter.woken.wait(PATIENCE_SECONDS)
+        except BaseException:
+            self._leave(waiter)
+            if waiter.leads:
+                self._hand_on()
+            raise
+        if not woken and self._leave(waiter):
+            raise TryAgain
+
+    def _leave(self, waiter: _Waiter[_Item, _Result]) -> bool:
+        """Leave the queue and return True; whoever was made leader or was settled in this very moment stays."""
         with self._lock:
-            if waiter in self._queue:
+            if waiter in self._queue and not waiter.leads:
                 self._queue.remove(waiter)
+            return not (waiter.leads or waiter.results)
 
 
-submit = Combiner().submit
-"""Settle one command together with whatever else this process has waiting."""
+_front: Combiner[Command, Outcome | Attempt] = Combiner(charging.settle_free)
+_lanes: list[Combiner[Attempt, Outcome]] = [Combiner(charging.settle_waiting) for _ in range(_LANES)]
+
+
+def submit(command: Command) -> Outcome:
+    """Settle one command together with whatever else this process has waiting."""
+    try:
+        decided = _front.submit(command)
+        if isinstance(decided, Attempt):
+            decided = _lanes[hash(decided.waits_for) % _LANES].submit(decided)
+    except TryAgain as unknown:
+        return unknown
+    return decided

@@ -1,12 +1,10 @@
-"""Holds in bulk: the sweeper that ends what nobody ended. Placing and ending single ones is `charging.settle`."""
+"""The sweeper: ends holds that nobody ended, and charges what is owed where credits came back unseen."""
 
-from typing import Final
+from django.db.models import F
 
-from credits.ledger import charging
-from credits.ledger.commands import ExpireHold, Reach, Spender
-from credits.models import Hold
-
-_SWEEPER: Final = Spender(made_by="portal")
+from credits.ledger import charging, corrections, overdue
+from credits.models import Hold, Shortfall
+from kit import transactions
 
 
 def expire_due(*, at_most: int = 1000) -> int:
@@ -14,14 +12,23 @@ def expire_due(*, at_most: int = 1000) -> int:
 
     Reads without a lock and settles as anybody else does, so it races captures fairly: whoever locks first wins.
     """
-    overdue = Hold.objects.overdue().order_by("expires_at").values_list("pk", flat=True)[:at_most]
-    commands = [ExpireHold(hold_id=pk, spender=_SWEEPER, reach=Reach.ANY) for pk in overdue]
-    ended = 0
-    for start in range(0, len(commands), charging.MOST_TOGETHER):
-        outcomes = charging.settle(commands[start : start + charging.MOST_TOGETHER])
-        ended += sum(
-            1
-            for one in outcomes
-            if not isinstance(one, Exception) and one.hold and one.hold.status == Hold.Status.EXPIRED
-        )
-    return ended
+    outcomes = charging.settle(overdue.of_anybody(at_most=at_most))
+    return sum(
+        1
+        for one in outcomes
+        if not isinstance(one, Exception) and one.hold and one.hold.status == Hold.Status.EXPIRED
+    )
+
+
+def settle_debts() -> int:
+    """Charge open shortfalls to pools that have credits, an organization a transaction; returns how many were tried."""
+    debtors = Shortfall.objects.filter(
+        amount__gt=F("settled") + F("forgiven"),
+        organization__credit_pools__department__isnull=True,
+        organization__credit_pools__available__gt=0,
+    ).values_list("organization_id", flat=True)
+    organizations = sorted(set(debtors))
+    for organization_id in organizations:
+        with transactions.durable():
+            corrections.settle_open(organization_id=organization_id)
+    return len(organizations)

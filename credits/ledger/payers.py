@@ -26,12 +26,15 @@ PayerRow = CreditPool | Allocation
 
 
 class InsufficientCredits(DomainError):
-    """The payer has less than is needed. The message says what bit and what remains."""
+    """The payer has less than is needed. The message says what bit and what remains; `payer` is the row, if there is one."""
 
     code = "insufficient_credits"
     status = 402
 
-    def __init__(self, *, kind: str, scope: str, needed: Decimal, remaining: Decimal) -> None:
+    def __init__(
+        self, *, kind: str, scope: str, needed: Decimal, remaining: Decimal, payer: Ref | None = None
+    ) -> None:
+        self.payer = payer
         super().__init__(
             f"This needs {amounts.text(needed)} credits; the {kind} has {amounts.text(remaining)} left.",
             limit={

@@ -51,6 +51,12 @@ def reverse(
     return Reversed(reversal=reversal, charge=charge, replayed=False)
 
 
+def organization_of(charge_id: UUID) -> int | None:
+    """Return the key of the organization that was charged, None where there is no such charge."""
+    charge = UsageRecord.objects.filter(pk=charge_id, kind=UsageRecord.Kind.CHARGE)
+    return charge.values_list("organization_id", flat=True).first()
+
+
 def _charge(charge_id: UUID, organization_id: int | None) -> UsageRecord:
     found = UsageRecord.objects.select_related("organization", "allocation").filter(
         pk=charge_id, kind="charge"

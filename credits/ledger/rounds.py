@@ -92,17 +92,18 @@ class Round:
             if stands is None:
                 raise NotFound("There is no such organization or hold.")
             guesses.learn(stands)
+            if isinstance(command, EndHold):  # never refused for its key: the provider has been paid
+                return holding.end(self, command, stands) or self._again(attempt)
             stands.refuse_key()
-            if isinstance(command, EndHold):
-                decided = holding.end(self, command, stands)
-            elif command.key in claimed:
+            if command.key in claimed:
                 decided = spending.spend(self, attempt, command, stands)
             else:
                 decided = replays.answer(earlier, command, stands)
         except DomainError as refusal:
             return refusal
-        if decided is not None:
-            return decided
+        return decided or self._again(attempt)
+
+    def _again(self, attempt: Attempt) -> Again:
         attempt.careful = True
         return Again(attempt)
 
@@ -128,10 +129,10 @@ class Round:
         self, asked: Sequence[Asked | None], claimed: set[keys.Key], seen: dict[UUID, Hold]
     ) -> list[payers.Ref]:
         """Return the payers to lock: guessed from the last time, or read. Either may be out of date; deciding looks again."""
-        guesses = [self._guess(one, claimed, seen) for one in self.attempts]
-        unsure = [one if guess is None else None for one, guess in zip(asked, guesses, strict=True)]
+        guessed = [self._guess(one, claimed, seen) for one in self.attempts]
+        unsure = [one if guess is None else None for one, guess in zip(asked, guessed, strict=True)]
         wanted: list[payers.Ref] = []
-        for attempt, guess, stands in zip(self.attempts, guesses, standing.read(unsure), strict=True):
+        for attempt, guess, stands in zip(self.attempts, guessed, standing.read(unsure), strict=True):
             refs = (
                 guess if guess is not None else [] if stands is None else self._payers(attempt, stands, seen)
             )

@@ -40,7 +40,7 @@ def spend(book: Round, attempt: Attempt, command: PlaceHold | MakeCharge, stands
     happened = isinstance(command, MakeCharge) and command.after_the_fact
     stands.refuse_spender(has_happened=happened)
     if not happened:
-        _refuse_debtor(stands)
+        refuse_debtor(stands)
     priced = price(book, command, stands)
     payer = None
     if priced.credits:
@@ -100,7 +100,11 @@ def _payer(
     if attempt.candidate + 1 < len(candidates):
         attempt.candidate += 1
         return None
-    raise insufficient(payers.ref_of(row)[0], stands, needed=needed, remaining=max(payers.free(row), ZERO))
+    refusal = insufficient(
+        payers.ref_of(row)[0], stands, needed=needed, remaining=max(payers.free(row), ZERO)
+    )
+    refusal.payer = payers.ref_of(row)
+    raise refusal
 
 
 def _count(book: Round, stands: Standing, *, happened: bool) -> bool:
@@ -201,7 +205,8 @@ def _charge(
     return usage
 
 
-def _refuse_debtor(stands: Standing) -> None:
+def refuse_debtor(stands: Standing) -> None:
+    """Raise ShortfallOpen where the organization owes too much for another request."""
     if stands.shortfall_open > settings.SHORTFALL_LIMIT:
         owed = amounts.text(stands.shortfall_open)
         raise ShortfallOpen(

@@ -14,8 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from credits.ledger import statements
-from kit.errors import DomainError, NotFound, PermissionDenied
-from kit.rest.errors import Unauthorized
+from kit.errors import DomainError, NotFound, PermissionDenied, Unauthorized
 
 PAYMENT_GRACE: Final = timedelta(days=7)
 
@@ -59,6 +58,10 @@ class PaymentOverdue(DomainError):
 
     code = "payment_overdue"
     status = 402
+
+
+class NotAMember(PermissionDenied):
+    """The user does not belong to the organization, or no longer does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +129,13 @@ class Standing:
         if self.status == "archived":
             raise NotFound("There is no such organization.")
         if self.asked.user_id is not None and self.membership_id is None:
-            raise PermissionDenied("This user is not a member of the organization.")
+            raise NotAMember("This user is not a member of the organization.")
         if has_happened:
             return
         if self.asked.user_id is not None and (
             self.membership_ended_at is not None or not self.user_is_active
         ):
-            raise PermissionDenied("This user is no longer a member of the organization.")
+            raise NotAMember("This user is no longer a member of the organization.")
         if self.status == "suspended":
             raise OrganizationSuspended("The organization is suspended.")
         if self.past_due_since is not None and self.clock - self.past_due_since > PAYMENT_GRACE:

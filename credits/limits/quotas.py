@@ -99,6 +99,15 @@ def rows_of_hold(organization_id: int, day: date) -> list[Row]:
     return _rows(organization_id, day)
 
 
+def refuse_exhausted(standing: Standing) -> None:
+    """Raise QuotaExceeded where the next call would go beyond a quota, without locking or counting."""
+    rows = rows_of(standing, standing.day(standing.clock))
+    used = read([row for row, _ in rows]) if rows else {}
+    for row, limit in rows:
+        if used.get(row, 0) >= limit:
+            raise _exceeded(standing, row, limit)
+
+
 def state(standing: Standing, counters: Counters) -> dict[str, Quota] | None:
     """Return the quota as answers show it, from locked counters where there are any; None for an unlimited plan."""
     rows = rows_of(standing, standing.day(standing.clock))

@@ -167,7 +167,7 @@ def _give(
         allocation.pool, allocation.used, allocation.is_limited = pool, ZERO, True
     allocation.notes = share.notes or allocation.notes
     difference = share.credits if share.mode == Mode.ADD else share.credits - allocation.allocated
-    if difference > pool.available:
+    if ZERO < difference and difference > pool.available:
         raise InsufficientCredits(
             kind="pool", scope=_scope(pool), needed=difference, remaining=max(pool.available, ZERO)
         )

@@ -1,0 +1,1 @@
+"""What every API view shares: strict bodies, one shape of errors, lists, and the schema made from the same shapes."""

@@ -11,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from kit import transactions
 from kit.errors import DomainError, TryAgain
 from kit.identifiers import public_id
 
@@ -27,17 +28,6 @@ _CODES: Final = {
     415: "unsupported_media_type",
     429: "rate_limit_exceeded",
 }
-_BUSY_STATES: Final = frozenset(
-    {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53100", "53300", "25P03"}
-)
-"""SQLSTATEs after which nothing was decided and the same request may be sent again (PostgreSQL manual, appendix A)."""
-
-
-class Unauthorized(DomainError):
-    """No key, an unknown or ended one, or no session."""
-
-    code = "unauthorized"
-    status = 401
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -52,7 +42,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         )
     if isinstance(error, exceptions.APIException):
         return _framework_error(error)
-    if isinstance(error, (DatabaseError, InterfaceError)) and is_busy(error):
+    if isinstance(error, (DatabaseError, InterfaceError)) and transactions.is_busy(error):
         logger.warning("database busy: %s", error)
         return answer(TryAgain())
     request_id = public_id("req")
@@ -70,15 +60,6 @@ def answer(error: DomainError) -> Response:
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def is_busy(error: Exception) -> bool:
-    """Tell whether a database error means "not now": lock or statement timeout, deadlock, connection gone."""
-    cause = error.__cause__ if error.__cause__ is not None else error
-    state = getattr(cause, "sqlstate", None)
-    return state in _BUSY_STATES or (
-        state is None and type(error).__name__ in {"OperationalError", "InterfaceError"}
-    )
 
 
 def body(code: str, message: str, **details: Any) -> dict[str, Any]:

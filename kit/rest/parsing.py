@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from kit.errors import DomainError, InvalidRequest
 
@@ -36,6 +37,14 @@ class StrictJSONParser(BaseParser):
         if len(raw) > limit:
             raise TooLarge(f"The body may have at most {limit} bytes.", limit=limit)
         return loads(raw)
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return the body of a request as the object it is; nothing sent is an empty one."""
+    found = request.data
+    if not isinstance(found, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return found
 
 
 def loads(raw: bytes) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework import authentication
 from rest_framework.request import Request
 
-from kit.errors import PermissionDenied
-from kit.rest.errors import Unauthorized
+from kit.errors import PermissionDenied, Unauthorized
 from orgs.access import addresses, callers, keys
 from orgs.access.callers import Caller
 from orgs.models import AccessKey, User

@@ -1,19 +1,20 @@
 """What a caller of the API may reach and do: scopes, the organization a request is about, capabilities."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import QuerySet
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from kit.errors import InvalidRequest, NotFound, PermissionDenied
-from kit.rest.errors import Unauthorized
+from kit.errors import InvalidRequest, NotFound, PermissionDenied, Unauthorized
 from orgs.access import capabilities
 from orgs.access.callers import SESSION, Caller
 from orgs.access.capabilities import Capability
 from orgs.models import AccessKey, Department, Membership, Organization, User
+
+if TYPE_CHECKING:  # DRF imports this module while it loads its views
+    from rest_framework.views import APIView
 
 _PUBLIC_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ADMIN = Membership.Role.ADMIN
@@ -25,7 +26,7 @@ class HasScope(BasePermission):
     A view names them by method, `required_scopes = {"GET": "org:read", "POST": "org:write"}`, or one for all.
     """
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         caller = caller_of(request)
         needed = getattr(view, "required_scopes", None)
         method = request.method or "GET"

@@ -4,15 +4,20 @@ Here only the kind of a value is judged; what it means is judged by the verb tha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from types import TracebackType
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from django.utils.dateparse import parse_datetime
 
 from kit.errors import ValidationError
 from kit.rest.schema import Shape
+from orgs.access.keys import Terms
+from orgs.models import AccessKey, Membership, Organization
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 _LONGEST: Final = 2_000
 _LARGEST_LIST: Final = 100
@@ -21,15 +26,17 @@ _LARGEST_LIST: Final = 100
 class Fields:
     """The fields of a body, read by name inside `with`; leaving it raises ValidationError (422) for all that was wrong."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, given: Any) -> None:
+        self._given: Mapping[str, Any] = given  # an object: the parser lets nothing else through
         self._read: set[str] = set()
         self._wrong: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         unknown = {str(name): "There is no such field." for name in self._given if name not in self._read}
         if kind is None and (self._wrong or unknown):
             raise ValidationError(**(self._wrong | unknown))
@@ -56,10 +63,24 @@ class Fields:
         found = self._value(name)
         if found is None:
             return []
-        if not isinstance(found, list) or len(found) > _LARGEST_LIST or not all(isinstance(one, str) for one in found):
+        if (
+            not isinstance(found, list)
+            or len(found) > _LARGEST_LIST
+            or not all(isinstance(one, str) for one in found)
+        ):
             self._wrong[name] = f"A list of at most {_LARGEST_LIST} texts is expected."
             return []
         return found
+
+    def choice(self, name: str, of: type[_Choice]) -> _Choice | None:
+        """Return one of an enum's values, None where it was not given."""
+        found = self.text_or_none(name)
+        if found is None:
+            return None
+        known = {one.value: one for one in of}
+        if found not in known:
+            self._wrong[name] = f"One of {', '.join(known)} is expected."
+        return known.get(found)
 
     def instant(self, name: str) -> datetime | None:
         """Return an RFC 3339 time with its offset, None where it was not given."""
@@ -91,7 +112,7 @@ class NewOrganization(Shape):
     time_zone: Annotated[str, "of the IANA database"] = "UTC"
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Self:
+    def read(cls, given: Any) -> Self:
         with Fields(given) as body:
             return cls(name=body.text("name"), time_zone=body.text_or_none("time_zone") or "UTC")
 
@@ -102,14 +123,14 @@ class OrganizationChanges(Shape):
 
     name: str | None = None
     time_zone: str | None = None
-    shared_spending: Literal["never", "without_allocation", "always"] | None = None
+    shared_spending: Organization.SharedSpending | None = None
     billing_email: str | None = None
     legal_name: str | None = None
     tax_number: str | None = None
     billing_address: str | None = None
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> dict[str, str]:
+    def read(cls, given: Any) -> dict[str, str]:
         """Return the changes by field."""
         with Fields(given) as body:
             return {name: body.text(name) for name in cls.__dataclass_fields__ if body.was_given(name)}
@@ -119,24 +140,25 @@ class OrganizationChanges(Shape):
 class MemberChanges(Shape):
     """What is left out stays; a department of null takes the member out of any."""
 
-    role: Literal["owner", "admin", "billing_admin", "member"] | None = None
+    role: Membership.Role | None = None
     department_id: str | None = None
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> tuple[Self, bool]:
+    def read(cls, given: Any) -> tuple[Self, bool]:
         """Return the changes and whether the department is among them."""
         with Fields(given) as body:
             moves = body.was_given("department_id")
-            return cls(role=body.text_or_none("role"), department_id=body.text_or_none("department_id")), moves  # type: ignore[arg-type] - the verb judges it
+            role = body.choice("role", Membership.Role)
+            return cls(role=role, department_id=body.text_or_none("department_id")), moves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDepartment(Shape):
     name: str
-    managers: Annotated[list[str], "user ids of members"] = ()  # type: ignore[assignment] - nobody changes it
+    managers: Annotated[list[str], "user ids of members"] = field(default_factory=list)
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Self:
+    def read(cls, given: Any) -> Self:
         with Fields(given) as body:
             return cls(name=body.text("name"), managers=body.texts("managers"))
 
@@ -149,32 +171,57 @@ class DepartmentChanges(Shape):
     managers: Annotated[list[str] | None, "user ids of members"] = None
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Self:
+    def read(cls, given: Any) -> Self:
         with Fields(given) as body:
             managers = body.texts("managers") if body.was_given("managers") else None
             return cls(name=body.text_or_none("name"), managers=managers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewKey(Shape):
+class NewPersonalKey(Shape):
     name: str
-    kind: Annotated[Literal["membership", "organization"], "`membership` acts as a member, `organization` as the organization"]
     scopes: list[str]
-    user_id: Annotated[str | None, "a service member; without it the key is the caller's own"] = None
     expires_at: datetime | None = None
-    allowed_addresses: Annotated[list[str], "addresses or networks; empty allows all"] = ()  # type: ignore[assignment]
+    allowed_addresses: Annotated[list[str], "addresses or networks; empty allows all"] = field(
+        default_factory=list
+    )
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Self:
+    def read(cls, given: Any) -> Self:
         with Fields(given) as body:
-            return cls(
-                name=body.text("name"),
-                kind=body.text("kind"),  # type: ignore[arg-type] - the view judges it
-                scopes=body.texts("scopes"),
-                user_id=body.text_or_none("user_id"),
-                expires_at=body.instant("expires_at"),
-                allowed_addresses=body.texts("allowed_addresses"),
-            )
+            return cls(**cls._terms(body))
+
+    def terms(self) -> Terms:
+        """Return what the key is called and how far it reaches."""
+        return Terms(
+            name=self.name,
+            scopes=self.scopes,
+            expires_at=self.expires_at,
+            allowed_addresses=self.allowed_addresses,
+        )
+
+    @staticmethod
+    def _terms(body: Fields) -> dict[str, Any]:
+        return {
+            "name": body.text("name"),
+            "scopes": body.texts("scopes"),
+            "expires_at": body.instant("expires_at"),
+            "allowed_addresses": body.texts("allowed_addresses"),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey(NewPersonalKey):
+    kind: Annotated[
+        AccessKey.Kind, "`membership`: the caller, or a service member; `organization`: the organization"
+    ] = AccessKey.Kind.MEMBERSHIP
+    user_id: Annotated[str | None, "a service member; without it the key is the caller's own"] = None
+
+    @classmethod
+    def read(cls, given: Any) -> Self:
+        with Fields(given) as body:
+            kind = body.choice("kind", AccessKey.Kind) or AccessKey.Kind.MEMBERSHIP
+            return cls(**cls._terms(body), kind=kind, user_id=body.text_or_none("user_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +229,6 @@ class MyChanges(Shape):
     default_org_id: str
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Self:
+    def read(cls, given: Any) -> Self:
         with Fields(given) as body:
             return cls(default_org_id=body.text("default_org_id"))

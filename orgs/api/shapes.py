@@ -13,7 +13,9 @@ class Organization(Shape):
     slug: str
     name: str
     kind: Annotated[str, "`team` or `personal`"]
-    role: Annotated[str | None, "the caller's; null for a key that is nobody's and for a system admin who is no member"]
+    role: Annotated[
+        str | None, "the caller's; null for a key that is nobody's and for a system admin who is no member"
+    ]
     plan_code: Annotated[str | None, "null without a plan"]
     is_default: Annotated[bool, "what the caller falls back to"]
     is_active: Annotated[bool, "whose money the caller's next request is"]

@@ -5,10 +5,10 @@ from typing import ClassVar, Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from kit.identifiers import public_id
+from orgs.clock import LedgerClock
 from orgs.models.organizations import Membership, Organization
 from orgs.models.users import User
 
@@ -20,8 +20,8 @@ def new_key_id() -> str:
 
 class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
     def usable(self) -> Self:
-        """Return keys that are neither revoked nor expired by the database's clock."""
-        unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=Now())
+        """Return keys that are neither revoked nor expired by the ledger's clock."""
+        unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=LedgerClock())
         return self.filter(unexpired, revoked_at__isnull=True)
 
 

@@ -26,18 +26,19 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@pytest.fixture
+def browser(live_server: Any) -> Iterator[Browser]:
+    """Start Chromium for one test. A test names its world before its browser, and asks the database nothing after:
+
+    Playwright keeps an event loop running in this thread, in which Django refuses to touch a database.
+    """
     if CHROMIUM is None:
         reason = "no Chromium at /usr/bin/chromium (Debian: apt-get install chromium)"
         if os.environ.get("REQUIRE_BROWSER") == "1":
             pytest.fail(f"REQUIRE_BROWSER=1, but {reason}")
         pytest.skip(reason)
-    # Playwright's sync API keeps an event loop running in this thread, which Django takes for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @dataclass

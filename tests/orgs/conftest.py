@@ -7,6 +7,7 @@ from django.test import Client
 
 from orgs.access import keys
 from orgs.models import User
+from tests.factories import orgs as make
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,22 @@ class Api(Client):
         return getattr(self, method.lower())(path, headers=given, **content)
 
 
+@pytest.fixture(autouse=True)
+def _plans(request: pytest.FixtureRequest) -> None:
+    mark = request.node.get_closest_marker("django_db")
+    if mark is not None and mark.kwargs.get("transaction"):
+        request.getfixturevalue("transactional_db")
+        make.plans()
+
+
 @pytest.fixture
 def api() -> type[Api]:
     return Api
+
+
+@pytest.fixture(autouse=True)
+def _handler(settings):
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "EXCEPTION_HANDLER": "kit.rest.errors.handle_exception",
+    }

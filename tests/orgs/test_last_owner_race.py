@@ -11,7 +11,7 @@ from orgs.models import Membership
 from tests.factories import orgs as make
 from tests.orgs.racing import race
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from orgs.audit.events import SYSTEM
 from orgs.models import Department, Membership, Organization, User
 
 PASSWORD = "correct-horse-2026"
+LONG_AGO = 200
+"""Days: when credits came and were shared out, so that use of any day lies after it."""
 _numbers = count(1)
 
 
@@ -38,8 +40,10 @@ def days_ago(days: int) -> Iterator[None]:
     """Move the ledger's clock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('portal.clock_offset', %s, false)", [f"-{days} days"])
-        yield
-        cursor.execute("SELECT set_config('portal.clock_offset', '', false)")
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT set_config('portal.clock_offset', '', false)")
 
 
 @dataclass
@@ -87,7 +91,7 @@ class Team:
         return self
 
     def granted(self, credits: str) -> "Team":
-        with transactions.durable():
+        with days_ago(LONG_AGO), transactions.durable():
             grants.grant(
                 organization=self.organization,
                 source=Grant.Source.GOODWILL,
@@ -99,7 +103,7 @@ class Team:
         return self
 
     def allocated(self, user: User, credits: str) -> "Team":
-        with transactions.durable():
+        with days_ago(LONG_AGO), transactions.durable():
             share = allocations.Share(user=user, credits=Decimal(credits))
             allocations.assign(organization=self.organization, share=share, by=SYSTEM)
         return self

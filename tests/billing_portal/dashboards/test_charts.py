@@ -96,7 +96,7 @@ class TestStackedBars:
         chart = chart_of(Line("a", values), Line("b", values))
         for column in chart.columns:
             assert all(
-                charts.TOP <= Decimal(one.y) and bottom(one) <= charts.BASELINE + 1 for one in column.segments
+                Decimal(one.y) >= charts.TOP and bottom(one) <= charts.BASELINE + 1 for one in column.segments
             )
         assert Decimal(chart.columns[-1].x[:-1]) + Decimal(chart.columns[-1].width[:-1]) <= Decimal("100.02")
 

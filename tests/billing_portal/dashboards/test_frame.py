@@ -55,13 +55,20 @@ def test_pages_send_a_policy_that_allows_nothing_inline_and_no_other_host(owner:
     assert "http" not in policy
 
 
-@pytest.mark.parametrize("path", [*PAGES_OF_PEOPLE, *PAGES_OF_STRANGERS, "/admin/login/"])
+@pytest.mark.parametrize("path", [*PAGES_OF_PEOPLE, *PAGES_OF_STRANGERS])
 def test_every_page_says_which_environment_it_is(owner: Client, path: str):
     client = owner if path in PAGES_OF_PEOPLE else Client()
     with override_settings(ENVIRONMENT="staging-7"):
         assert "staging-7" in client.get(path).content.decode()
     with override_settings(ENVIRONMENT="production"):
         assert "production" not in client.get(path).content.decode()
+
+
+def test_the_admin_says_it_too(acme: Team, signed_in: SignIn):
+    acme.owner.is_staff = acme.owner.is_superuser = True
+    acme.owner.save()
+    with override_settings(ENVIRONMENT="staging-7"):
+        assert "staging-7" in signed_in(acme.owner).get("/admin/").content.decode()
 
 
 def test_the_menu_has_the_admin_for_staff_only(acme: Team, owner: Client, signed_in: SignIn):

@@ -204,7 +204,7 @@ def test_a_folder_that_somebody_else_made_in_tmp_is_refused(servers):
 def test_data_of_another_postgresql_are_told_apart(servers):
     running.ensure_running(instance=servers).release()
     (servers.postgres_data / "PG_VERSION").write_text("15\n")
-    with pytest.raises(Trouble, match="written by PostgreSQL 15, this is 18.*make reset"):
+    with pytest.raises(Trouble, match=r"written by PostgreSQL 15, this is 18.*make reset"):
         running.ensure_running(instance=servers)
     assert not valkey.answers(servers), "what was started before the trouble is not left running"
 

@@ -77,7 +77,7 @@ def still_running(checkout: Path) -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if Path(os.readlink(entry / "cwd")).is_relative_to(checkout):
+            if (entry / "cwd").readlink().is_relative_to(checkout):
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
@@ -137,15 +137,14 @@ def test_a_taken_port_is_one_line_with_another_port_to_try(checkout):
     assert "Traceback" not in said
 
 
-def test_without_debug_it_says_where_to_look(checkout, tmp_path):
+def test_without_debug_it_says_what_is_missing(checkout):
     process = supervise(checkout, "run", DEBUG="0")
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "Traceback" not in said
-    assert "SECRET_KEY" in said or "DEBUG is off" in said
+    assert all(line.startswith("billing portal: ") for line in said.splitlines()), said
 
 
-def test_the_demo_says_who_can_sign_in(checkout, capsys, monkeypatch, tmp_path):
+def test_the_demo_says_who_can_sign_in(capsys, monkeypatch, tmp_path):
     from billing_portal.embedded import farewell
     from billing_portal.embedded.places import Instance
 

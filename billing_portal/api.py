@@ -1,0 +1,21 @@
+"""The REST API: mounts what each app serves, and the documents that describe it. No rules here."""
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from kit.rest import errors
+
+
+def unknown(request: HttpRequest, rest: str = "") -> JsonResponse:
+    """Answer any other address below /api/ in the API's own shape."""
+    return errors.not_found(request)
+
+
+urlpatterns = [
+    path("v1/", include("orgs.api.urls")),
+    path("v1/", include("credits.api.urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    re_path(r"^(?P<rest>.*)$", unknown),
+]

@@ -1,0 +1,249 @@
+"""How the billing API shows pools, allocations and usage, and who sees how much of them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from credits import amounts
+from credits.api import answers
+from credits.models import Allocation
+from credits.reports import figures
+from credits.reports.figures import AllocationFigures, PoolFigures
+from kit.errors import PermissionDenied
+from kit.rest import lists
+from kit.rest.schema import Shape
+from orgs.access import capabilities, permissions
+from orgs.access.callers import Caller
+from orgs.access.capabilities import Capability
+from orgs.models import Department, Organization, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnShape(Shape):
+    """The caller's own part."""
+
+    payer: Annotated[str, "allocation, pool or none"]
+    allocated: str | None
+    used: str | None
+    held: str | None
+    remaining: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolShape(Shape):
+    """A member gets `org_id, available, quota` and `allocation`; the rest is for who may see the organization's figures."""
+
+    org_id: str
+    available: Annotated[str, "free to spend or allocate; signed"]
+    quota: Annotated[answers.QuotaShape | None, "null for an unlimited plan"]
+    held: str | None = None
+    reserved: Annotated[str | None, "what allocations have left"] = None
+    allocated: Annotated[str | None, "used + held + remaining of the present periods"] = None
+    used: str | None = None
+    granted: str | None = None
+    expired: str | None = None
+    withdrawn: str | None = None
+    shortfall_open: str | None = None
+    overdraft_limit: str | None = None
+    value_cents: Annotated[int | None, "what is available is worth, in cents of `currency`"] = None
+    currency: str | None = None
+    allocation_percentage: str | None = None
+    usage_percentage: str | None = None
+    runway_days: Annotated[int | None, "not known yet"] = None
+    next_expiry: Annotated[str | None, "not known yet"] = None
+    departments: Annotated[list[dict[str, Any]] | None, "the same figures of each funded department"] = None
+    allocation: OwnShape | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationShape(Shape):
+    user_id: str
+    email: str | None
+    name: str
+    department: Annotated[dict[str, str] | None, "id and name of the department whose pool it comes from"]
+    source: Annotated[str, "organization or department"]
+    allocated: str
+    used: str
+    held: str
+    remaining: str
+    usage_percentage: str
+    reset_period: str
+    next_reset_at: str | None
+    expires_at: str | None
+    is_active: bool
+    limited: Annotated[bool, "false lets the member spend from the pool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocateRequest(Shape):
+    """One member's share, or many under `allocations`, all or none."""
+
+    user_id: str | None = None
+    credits: str | None = None
+    mode: Annotated[str, "set replaces, add comes on top"] = "set"
+    notes: str | None = None
+    reset_period: Annotated[str, "never"] = "never"
+    allocations: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationChanges(Shape):
+    credits: str | None = None
+    mode: str = "set"
+    notes: str | None = None
+    limited: Annotated[bool | None, "false: let the member spend from the pool; alone"] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocateAnswer(Shape):
+    pool: PoolShape
+    allocation: AllocationShape | None = None
+    allocations: Annotated[list[AllocationShape] | None, "for the bulk form"] = None
+
+
+ALLOCATION_FILTERS: Final = (
+    OpenApiParameter("department_id", str),
+    OpenApiParameter("status", str, enum=["active", "closed", "attention"]),
+    OpenApiParameter("search", str, description="in names and e-mail addresses"),
+)
+
+
+def pool(organization: Organization) -> dict[str, Any]:
+    """Return all figures of an organization, its departments' included."""
+    whole = figures.organization_figures(organization=organization)
+    own = figures.own_pool_figures(organization=organization)
+    return {
+        "org_id": organization.public_id,
+        **_figures(whole, available=own.available),
+        "runway_days": None,
+        "next_expiry": None,
+        "quota": answers.quota(figures.quota(organization=organization)),
+        "departments": [
+            {"id": department.public_id, "name": department.name, **_figures(part, available=part.available)}
+            for department in Department.objects.live().filter(organization=organization).order_by("pk")
+            if (part := figures.department_figures(department=department)) is not None
+        ],
+    }
+
+
+def member_pool(organization: Organization, user: User) -> dict[str, Any]:
+    """Return what a member may see: what is available, their own part, the quota; a manager the own departments' too."""
+    own = figures.member_figures(organization=organization, user=user)
+    managed = capabilities.managed_departments(
+        user=user, organization=organization, capability=Capability.SEE_FIGURES
+    )
+    shown: dict[str, Any] = {
+        "org_id": organization.public_id,
+        "available": amounts.text(own.available),
+        "quota": answers.quota(figures.quota(organization=organization)),
+        "allocation": {
+            "payer": own.payer,
+            **{
+                name: None if value is None else amounts.text(value)
+                for name, value in (
+                    ("allocated", own.allocated),
+                    ("used", own.used),
+                    ("held", own.held),
+                    ("remaining", own.remaining),
+                )
+            },
+        },
+    }
+    parts = [(one, figures.department_figures(department=one)) for one in managed]
+    if parts:
+        shown["departments"] = [
+            {"id": one.public_id, "name": one.name, **_figures(part, available=part.available)}
+            for one, part in parts
+            if part is not None
+        ]
+    return shown
+
+
+def allocation(row: AllocationFigures) -> dict[str, Any]:
+    """Return one allocation."""
+    department = (
+        {"id": row.department_id, "name": row.department_name} if row.department_id is not None else None
+    )
+    return {
+        "user_id": row.user_id,
+        "email": row.email,
+        "name": row.name,
+        "department": department,
+        "source": row.source,
+        "allocated": amounts.text(row.allocated),
+        "used": amounts.text(row.used),
+        "held": amounts.text(row.held),
+        "remaining": amounts.text(row.remaining),
+        "usage_percentage": str(row.usage_percentage),
+        "reset_period": "never",
+        "next_reset_at": None,
+        "expires_at": None,
+        "is_active": row.is_active,
+        "limited": row.is_limited,
+    }
+
+
+def filter_allocations(
+    request: Request, organization: Organization, rows: QuerySet[Allocation]
+) -> QuerySet[Allocation]:
+    """Return the allocations that the caller may see and asked for: all, a manager's departments', or the own one."""
+    caller = permissions.caller_of(request)
+    if not permissions.allows(caller, organization, Capability.SEE_FIGURES):
+        rows = rows.filter(_seen_by(caller, organization))
+    department = lists.text(request, "department_id")
+    if department:
+        rows = rows.filter(pool__department__public_id=department)
+    status = lists.choice(request, "status", of=("active", "closed", "attention"))
+    if status == "active":
+        return rows.filter(closed_at__isnull=True)
+    if status == "closed":
+        return rows.filter(closed_at__isnull=False)
+    if status == "attention":
+        return rows.filter(
+            closed_at__isnull=True, remaining__lte=(F("used") + F("held") + F("remaining")) / 10
+        )
+    return rows
+
+
+def require_seeing(request: Request, organization: Organization, user: User) -> None:
+    """Raise PermissionDenied unless the caller may see this member's figures."""
+    caller = permissions.caller_of(request)
+    if permissions.allows(caller, organization, Capability.SEE_FIGURES):
+        return
+    department = Department.objects.live().filter(memberships__user=user, organization=organization).first()
+    if not permissions.allows(caller, organization, Capability.SEE_FIGURES, department=department):
+        raise PermissionDenied("Your role does not show other members' figures.")
+
+
+def _seen_by(caller: Caller, organization: Organization) -> Q:
+    if caller.user is None:
+        return Q(pk__isnull=True)
+    managed = capabilities.managed_departments(
+        user=caller.user, organization=organization, capability=Capability.SEE_FIGURES
+    )
+    return Q(user=caller.user) | Q(pool__department__in=managed)
+
+
+def _figures(part: PoolFigures, *, available: Any) -> dict[str, Any]:
+    """Return figures with their value and percentages."""
+    held_and_spent = part.allocated + part.available
+    return {
+        "available": amounts.text(available),
+        "held": amounts.text(part.held),
+        "reserved": amounts.text(part.reserved),
+        "allocated": amounts.text(part.allocated),
+        "used": amounts.text(part.used),
+        "granted": amounts.text(part.granted),
+        "expired": amounts.text(part.expired),
+        "withdrawn": amounts.text(part.withdrawn),
+        "shortfall_open": amounts.text(part.shortfall_open),
+        "overdraft_limit": amounts.text(part.overdraft_limit),
+        "value_cents": amounts.value_cents(available),
+        "currency": settings.PRICE_CURRENCY,
+        "allocation_percentage": str(amounts.percentage(part.allocated, held_and_spent)),
+        "usage_percentage": str(amounts.percentage(part.used, part.granted - part.expired - part.withdrawn)),
+    }

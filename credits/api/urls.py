@@ -1,0 +1,31 @@
+"""Where `credits` answers below `/api/v1/`; mounted once, in `billing_portal.api`."""
+
+from django.urls import path
+
+from credits.api import inquiries, reading, sharing, usage
+
+
+class HoldsPath(inquiries.OpenHolds, usage.Holds):
+    """GET lists open holds, POST places one."""
+
+
+urlpatterns = [
+    path("usage/holds", HoldsPath.as_view()),
+    path("usage/holds/<uuid:hold_id>", inquiries.HoldDetail.as_view()),
+    path("usage/holds/<uuid:hold_id>/capture", usage.Capture.as_view()),
+    path("usage/holds/<uuid:hold_id>/release", usage.Release.as_view()),
+    path("usage/charges", usage.Charges.as_view()),
+    path("usage/charges/batch", usage.ChargeBatch.as_view()),
+    path("usage/charges/<uuid:charge_id>/reverse", inquiries.Reverse.as_view()),
+    path("usage/check", inquiries.Check.as_view()),
+    path("usage/estimate", inquiries.Estimate.as_view()),
+    path("usage/keys/introspect", inquiries.Introspect.as_view()),
+    path("org-billing/credits/<str:org_id>", sharing.Pool.as_view()),
+    path("org-billing/credits/<str:org_id>/allocate", sharing.Allocate.as_view()),
+    path("org-billing/credits/<str:org_id>/allocations", sharing.Allocations.as_view()),
+    path("org-billing/credits/<str:org_id>/allocations/<str:user_id>", sharing.AllocationDetail.as_view()),
+    path("org-billing/credits/<str:org_id>/usage", reading.Usage.as_view()),
+    path("org-billing/credits/<str:org_id>/records", reading.Records.as_view()),
+    path("org-billing/credits/<str:org_id>/ledger", reading.Ledger.as_view()),
+    path("models", reading.Models.as_view()),
+]

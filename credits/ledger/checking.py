@@ -1,0 +1,75 @@
+"""Checking: what a hold would answer now, without a lock and without moving anything."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from credits.amounts import ZERO
+from credits.ledger import payers, spending
+from credits.ledger.commands import Payer, PlaceHold, Quota
+from credits.ledger.standing import Asked, Standing, read
+from credits.limits import quotas
+from credits.models import Allocation, CreditPool
+from credits.pricing import costs, table
+from credits.pricing.costs import Priced
+from kit.errors import DomainError, NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Whether the hold would be placed; `refusal` says why not. True now may be false a moment later."""
+
+    needed: Decimal
+    payer: Payer | None = None
+    quota: dict[str, Quota] | None = None
+    refusal: DomainError | None = None
+
+
+def check(command: PlaceHold) -> Checked:
+    """Return what placing this hold would come to; raises DomainError where it could not even be judged."""
+    stands = _standing(command)
+    priced = _price(command, stands)
+    quota = quotas.state(stands, quotas.Counters())
+    payer = None
+    try:
+        stands.refuse_spender()
+        spending.refuse_debtor(stands)
+        payer = _payer(stands, priced.credits) if priced.credits else None
+        quotas.refuse_exhausted(stands)
+    except DomainError as refusal:
+        return Checked(needed=priced.credits, quota=quota, refusal=refusal)
+    return Checked(needed=priced.credits, payer=payer, quota=quota)
+
+
+def estimate(command: PlaceHold) -> Priced:
+    """Return what the request would cost, with its explanation."""
+    stands = _standing(command)
+    stands.refuse_spender(has_happened=True)
+    return _price(command, stands)
+
+
+def _standing(command: PlaceHold) -> Standing:
+    spender = command.spender
+    [stands] = read([Asked(command.organization_id, spender.user_id, spender.key_id)])
+    if stands is None:
+        raise NotFound("There is no such organization.")
+    stands.refuse_key()
+    return stands
+
+
+def _price(command: PlaceHold, stands: Standing) -> Priced:
+    prices = table.current()
+    if command.byok:
+        return costs.free(command.cost, table=prices, at=stands.clock)
+    return command.cost.price(table=prices, at=stands.clock, markup_percent=stands.markup_percent)
+
+
+def _payer(stands: Standing, needed: Decimal) -> Payer | None:
+    """Return the first payer that has enough; raises InsufficientCredits of the last one tried."""
+    last: CreditPool | Allocation | None = None
+    for kind, key in stands.payers():
+        last = CreditPool.objects.get(pk=key) if kind == "pool" else Allocation.objects.get(pk=key)
+        if payers.free(last) >= needed:
+            return payers.describe(last, stands)
+    kind = payers.ref_of(last)[0] if last is not None else "allocation"
+    remaining = max(payers.free(last), ZERO) if last is not None else ZERO
+    raise spending.insufficient(kind, stands, needed=needed, remaining=remaining)

@@ -1,0 +1,14 @@
+"""What the tests of `credits` share: no remembered prices, and a clock that stands where the wall's does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from credits.pricing import table
+
+
+@pytest.fixture(autouse=True)
+def _fresh_prices() -> Iterator[None]:
+    table.forget()
+    yield
+    table.forget()
