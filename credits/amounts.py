@@ -52,6 +52,11 @@ def parse(value: object, *, places: int = PLACES) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
 
 
+def is_movable(amount: Decimal) -> bool:
+    """Tell whether one request may move this much: a number from 0 to a billion, of at most 6 places."""
+    return amount.is_finite() and ZERO <= amount <= LARGEST_REQUEST and amount == round_up(amount)
+
+
 def from_money(cost: Decimal, *, markup_percent: Decimal = ZERO) -> Decimal:
     """Return the credits that a cost in `PRICE_CURRENCY` comes to, marked up, rounded up to the 6th place."""
     marked_up = _EXACT.multiply(cost, _EXACT.divide(100 + markup_percent, Decimal(100)))

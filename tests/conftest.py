@@ -9,7 +9,9 @@ _LEDGER = ("credits_creditpool", "credits_ledgerentry", "credits_usagerecord", "
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "breaks_the_ledger(why): leaves the books wrong on purpose; they are not proved")
+    config.addinivalue_line(
+        "markers", "breaks_the_ledger(why): leaves the books wrong on purpose; they are not proved"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -33,9 +33,9 @@ def home(request: HttpRequest) -> HttpResponse:
 def mine(request: HttpRequest) -> HttpResponse:
     """Show a person's credits in all their organizations."""
     user = _user(request)
-    entries = Switcher(user=user, slug=None).entries
-    page = mine_page.build(user=user, entries=entries, now=timezone.now())
-    return render(request, "dashboards/mine.html", vars(page))
+    switcher = Switcher(user=user, slug=None)
+    page = mine_page.build(user=user, entries=switcher.entries, now=timezone.now())
+    return render(request, "dashboards/mine.html", {**vars(page), "switcher": switcher})
 
 
 @require_safe

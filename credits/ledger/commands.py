@@ -1,7 +1,7 @@
 """What may be asked of the ledger, and what it answers. Values only; `charging.settle` is the one that acts."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -142,4 +142,13 @@ Outcome = Settled | DomainError
 
 def digest(*values: object) -> str:
     """Return a digest of parsed values; equal values give equal digests whatever their spelling was in JSON."""
-    return hashlib.sha256(repr(values).encode()).hexdigest()
+    return hashlib.sha256(repr([_spelt_once(value) for value in values]).encode()).hexdigest()
+
+
+def _spelt_once(value: object) -> object:
+    """Return a value whose `repr` is the same for all its spellings: 1.50 is 1.5."""
+    if isinstance(value, Decimal):
+        return str(value.normalize()) if value.is_finite() else str(value)
+    if is_dataclass(value):
+        return type(value).__name__, [_spelt_once(getattr(value, one.name)) for one in fields(value)]
+    return value

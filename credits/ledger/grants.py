@@ -31,7 +31,7 @@ def grant(
     Raises GrantConflict for another amount, ValidationError for an amount that is not above zero.
     """
     transactions.require()
-    if not amounts.ZERO < credits <= amounts.LARGEST_REQUEST:
+    if not amounts.is_movable(credits) or not credits:
         raise ValidationError(credits="must be above 0 and at most 1,000,000,000")
     pool_ref = ("pool", pools.of_organization(organization).pk)
     locked = payers.lock([pool_ref])

@@ -124,7 +124,9 @@ def _price(book: Round, hold: Hold, command: CaptureHold, stands: Standing) -> t
     if hold.byok:
         return costs.free(cost, table=book.prices, at=stands.clock), False
     try:
-        return cost.price(table=book.prices, at=stands.clock, markup_percent=stands.markup_percent), False
+        return costs.price(
+            cost, table=book.prices, at=stands.clock, markup_percent=stands.markup_percent
+        ), False
     except Unpriced:
         return Priced(
             hold.credits, {"form": cost.form, "unpriced": cost.model, "charged": "the held amount"}

@@ -170,7 +170,7 @@ class Round:
                 if hold is not None and hold.counts and hold.status == Hold.Status.ACTIVE:
                     rows += quotas.rows_of_hold(hold.organization_id, hold.day)
             elif attempt.command.key in claimed:
-                rows += [row for row, _ in quotas.rows_of(stands, stands.day(stands.clock))]
+                rows += [row for row, _ in quotas.rows_of(stands, spending.day_of(attempt.command, stands))]
         return rows
 
     def _write(self, given_up: list[Command], claimed: set[keys.Key]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def spend(book: Round, attempt: Attempt, command: PlaceHold | MakeCharge, stands
         payer = _payer(book, attempt, stands, needed=priced.credits, happened=happened)
         if payer is None:
             return None
-    counted = _count(book, stands, happened=happened)
+    counted = _count(book, stands, day_of(command, stands), happened=happened)
     if isinstance(command, PlaceHold):
         settled = Settled(hold=_hold(book, attempt, command, stands, priced, payer, counted=counted))
     else:
@@ -63,11 +63,17 @@ def candidates_of(command: Command, stands: Standing) -> list[payers.Ref]:
     return candidates
 
 
+def day_of(command: Command, stands: Standing) -> date:
+    """Return the day, in the organization's calendar, in which the request counts."""
+    occurred = command.occurred_at if isinstance(command, MakeCharge) else None
+    return stands.day(occurred or stands.clock)
+
+
 def price(book: Round, command: Spend, stands: Standing) -> Priced:
     """Return what the command costs by the present price table and plan."""
     if command.byok:
         return costs.free(command.cost, table=book.prices, at=stands.clock)
-    return command.cost.price(table=book.prices, at=stands.clock, markup_percent=stands.markup_percent)
+    return costs.price(command.cost, table=book.prices, at=stands.clock, markup_percent=stands.markup_percent)
 
 
 def finish(settled: Settled, book: Round, payer: PayerRow | None, stands: Standing) -> Settled:
@@ -107,10 +113,10 @@ def _payer(
     raise refusal
 
 
-def _count(book: Round, stands: Standing, *, happened: bool) -> bool:
+def _count(book: Round, stands: Standing, day: date, *, happened: bool) -> bool:
     """Count the call against the plan's quota; a call that has happened is counted as far as the quota goes."""
     try:
-        return book.counters.count(stands, stands.day(stands.clock))
+        return book.counters.count(stands, day)
     except quotas.QuotaExceeded:
         if happened:
             return False
@@ -197,7 +203,7 @@ def _charge(
         price=priced.explanation,
         metadata=command.metadata,
         made_by=command.spender.made_by,
-        day=stands.day(happened),
+        day=day_of(command, stands),
         occurred_at=happened,
         created_at=stands.clock,
     )

@@ -136,6 +136,16 @@ class UnitsCost:
 Cost = CreditsCost | MoneyCost | TokensCost | ImagesCost | UnitsCost
 
 
+def price(cost: Cost, *, table: PriceTable, at: datetime, markup_percent: Decimal) -> Priced:
+    """Return what a cost comes to; raises ValidationError for what no request may move, Unpriced without a price."""
+    priced = cost.price(table=table, at=at, markup_percent=markup_percent)
+    if not amounts.is_movable(priced.credits):
+        raise ValidationError(
+            cost="must come to 0 or more credits, to at most 1,000,000,000, of at most 6 decimal places"
+        )
+    return priced
+
+
 def with_model(cost: Cost, model: str) -> Cost:
     """Return the cost with the hold's model where the capture named none."""
     return replace(cost, model=model) if not cost.model and model else cost

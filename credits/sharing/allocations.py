@@ -53,7 +53,7 @@ def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor
     below what is used and held, NotFound for somebody who is not a member.
     """
     transactions.require()
-    _refuse_twice(shares)
+    _refuse_malformed(shares)
     members = _lock_members(organization, shares)
     sources = {share.user.pk: _source(organization, members[share.user.pk]) for share in shares}
     locked = _lock(organization, sources)
@@ -106,11 +106,13 @@ def revoke_if_any(*, organization: Organization, user: User, by: Actor) -> None:
         revoke(organization=organization, user=user, by=by)
 
 
-def _refuse_twice(shares: Sequence[Share]) -> None:
+def _refuse_malformed(shares: Sequence[Share]) -> None:
     if not shares:
         raise ValidationError(allocations="must name at least one member")
     if len({share.user.pk for share in shares}) != len(shares):
         raise ValidationError(user_id="names one member twice")
+    if not all(amounts.is_movable(share.credits) for share in shares):
+        raise ValidationError(credits="must be 0 or more, and at most 1,000,000,000")
 
 
 def _lock_members(organization: Organization, shares: Sequence[Share]) -> dict[UUID, Membership]:
@@ -167,7 +169,7 @@ def _give(
         allocation.pool, allocation.used, allocation.is_limited = pool, ZERO, True
     allocation.notes = share.notes or allocation.notes
     difference = share.credits if share.mode == Mode.ADD else share.credits - allocation.allocated
-    if ZERO < difference and difference > pool.available:
+    if difference > ZERO and difference > pool.available:
         raise InsufficientCredits(
             kind="pool", scope=_scope(pool), needed=difference, remaining=max(pool.available, ZERO)
         )

@@ -20,7 +20,7 @@ def move(*, department: Department, credits: Decimal, by: Actor) -> tuple[Credit
     Returns (organization's pool, department's pool). Raises InsufficientCredits where the giving pool has too little.
     """
     transactions.require()
-    if not credits or abs(credits) > amounts.LARGEST_REQUEST:
+    if not credits or not amounts.is_movable(abs(credits)):
         raise ValidationError(credits="must not be 0, and at most 1,000,000,000 either way")
     own, theirs = pools.of_organization(department.organization), pools.of_department(department)
     locked = payers.lock([("pool", own.pk), ("pool", theirs.pk)])

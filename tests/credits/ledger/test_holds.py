@@ -110,7 +110,11 @@ class TestCapture:
         assert (settled.charge.credits, settled.charge.shortfall) == (30, 15)
         assert make.pool(team).available == 55
         settlement = UsageRecord.objects.get(kind="settlement")
-        assert (settlement.corrects, settlement.credits, settlement.user_id) == (settled.charge.id, 15, user.pk)
+        assert (settlement.corrects, settlement.credits, settlement.user_id) == (
+            settled.charge.id,
+            15,
+            user.pk,
+        )
 
     def test_keeps_the_attribution_of_the_hold(self):
         team = make.team(100)
@@ -370,7 +374,9 @@ class TestWhoMayEndIt:
     def test_an_organization_key_ends_all_of_its_own_organization(self):
         team = make.team(10)
         hold = make.held(team, None, 1)
-        own = make.release(hold, by=make.spender(made_by="key_o"), reach=Reach.ORGANIZATION, organization=team)
+        own = make.release(
+            hold, by=make.spender(made_by="key_o"), reach=Reach.ORGANIZATION, organization=team
+        )
         assert make.settled(own).hold.status == "released"
 
     @pytest.mark.parametrize("act", [make.capture, make.release])

@@ -1,0 +1,138 @@
+"""Who is in the demo: people, their teams, roles, departments, plans and shares."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+PASSWORD: Final = "demo-pass-2026"  # noqa: S105 - printed by `make run`, and refused without DEBUG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    email: str
+    name: str
+    sees: str = ""
+    """What `make run` says about signing in as this person; empty for extras who only fill tables."""
+    is_staff: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    email: str
+    role: str = "member"
+    department: str = ""
+    manages: str = ""
+    credits: str = ""
+    """The allocation; empty spends from a pool."""
+    daily_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    slug: str
+    name: str
+    owner: str
+    plan: str
+    credits: str
+    members: tuple[Member, ...]
+    departments: dict[str, str] = field(default_factory=dict)
+    """Department to the credits its pool was funded with; "0" is not funded."""
+    time_zone: str = "UTC"
+
+
+EXTRAS: Final = tuple(
+    Person(email=f"{first.lower()}.{last.lower()}@acme.example", name=f"{first} {last}")
+    for first in ("Ada", "Bo", "Cleo", "Dev", "Eli", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kai", "Lea")
+    for last in ("Berg", "Cruz", "Dahl", "Eng", "Frey", "Good", "Holt", "Ito", "Jay")
+)
+"""Enough to make an enterprise of 120 with the five who sign in, a build agent and those of other stories."""
+
+PEOPLE: Final = (
+    Person(
+        email="sysadmin@example.com",
+        name="Sam Admin",
+        sees="every organization, and Django admin",
+        is_staff=True,
+    ),
+    Person(email="owner@acme.example", name="Olga Owner", sees="Acme, an enterprise of 120, as its owner"),
+    Person(email="admin@acme.example", name="Abel Admin", sees="Acme as an admin"),
+    Person(email="billing@acme.example", name="Bianca Billing", sees="Acme as a billing admin"),
+    Person(email="manager@acme.example", name="Milo Manager", sees="Acme as the manager of Engineering"),
+    Person(email="member@acme.example", name="Mia Member", sees="her allocation of 1,000 credits at Acme"),
+    Person(
+        email="consultant@example.com", name="Cora Consultant", sees="three teams, and switches between them"
+    ),
+    Person(email="solo@example.com", name="Solo Smith", sees="a personal organization, nobody else's"),
+    Person(
+        email="outsider@globex.example", name="Otto Outsider", sees="Globex as its owner; nothing of Acme"
+    ),
+    Person(email="founder@sprout.example", name="Fia Founder"),
+    Person(email="ben@sprout.example", name="Ben Backend"),
+    Person(email="dora@sprout.example", name="Dora Design"),
+    Person(email="ned@sprout.example", name="Ned Numbers"),
+    *EXTRAS,
+)
+
+_DEPARTMENTS: Final = ("Engineering", "Marketing", "Sales", "Support")
+
+_ACME_EXTRAS: Final = tuple(
+    Member(
+        email=person.email,
+        department=_DEPARTMENTS[index % 4],
+        credits=("800", "400", "")[index % 3] if index < 60 else "",
+        daily_calls=(6, 4, 2)[index % 3] if index < 18 else 0,
+    )
+    for index, person in enumerate(EXTRAS)
+)
+
+TEAMS: Final = (
+    Team(
+        slug="acme",
+        name="Acme",
+        owner="owner@acme.example",
+        plan="enterprise",
+        credits="100000",
+        departments={"Engineering": "40000", "Marketing": "15000", "Sales": "10000", "Support": "0"},
+        members=(
+            Member(email="owner@acme.example", role="owner", daily_calls=1),
+            Member(email="admin@acme.example", role="admin", department="Support"),
+            Member(email="billing@acme.example", role="billing_admin"),
+            Member(
+                email="manager@acme.example",
+                department="Engineering",
+                manages="Engineering",
+                credits="2000",
+                daily_calls=5,
+            ),
+            Member(email="member@acme.example", department="Engineering", credits="1000", daily_calls=9),
+            Member(email="consultant@example.com", department="Marketing", credits="500", daily_calls=3),
+            *_ACME_EXTRAS,
+        ),
+    ),
+    Team(
+        slug="sprout",
+        name="Sprout",
+        owner="founder@sprout.example",
+        plan="starter",
+        credits="5000",
+        members=(
+            Member(email="founder@sprout.example", role="owner", credits="1000", daily_calls=4),
+            Member(email="ben@sprout.example", credits="1000", daily_calls=12),
+            Member(email="dora@sprout.example", credits="120", daily_calls=5),
+            Member(email="ned@sprout.example", credits="1000", daily_calls=2),
+            Member(email="consultant@example.com", credits="300", daily_calls=2),
+        ),
+        time_zone="Europe/Berlin",
+    ),
+    Team(
+        slug="globex",
+        name="Globex",
+        owner="outsider@globex.example",
+        plan="professional",
+        credits="20000",
+        members=(
+            Member(email="outsider@globex.example", role="owner", daily_calls=5),
+            Member(email="consultant@example.com", daily_calls=3),
+        ),
+        time_zone="America/New_York",
+    ),
+)

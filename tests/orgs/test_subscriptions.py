@@ -1,0 +1,152 @@
+"""Plans and subscriptions: which limits hold."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from kit.errors import Conflict, NotFound, ValidationError
+from orgs import subscriptions
+from orgs.audit.events import SYSTEM
+from orgs.audit.models import AuditEvent
+from orgs.models import Plan, PlanFee, Subscription
+from tests.factories import orgs as make
+
+pytestmark = pytest.mark.django_db
+JANUARY, FEBRUARY, MARCH = (datetime(2027, month, 1, tzinfo=UTC) for month in (1, 2, 3))
+PERIOD = {"period_start": JANUARY, "period_end": FEBRUARY}
+FEE = {"amount_cents": 1900, "currency": "USD", "reference": "INV-1"}
+
+
+@pytest.fixture(autouse=True)
+def _verbs_run_in_a_transaction():
+    with transaction.atomic():
+        yield
+
+
+@pytest.fixture
+def team():
+    return make.team()
+
+
+@pytest.fixture
+def starter(team):
+    return subscriptions.set_plan(organization=team, plan_code="starter", by=SYSTEM, **PERIOD)
+
+
+def test_the_plans_are_those_of_the_product_page():
+    found = {plan.code: plan for plan in Plan.objects.all()}
+    rows = {
+        code: (one.daily_calls, one.monthly_calls, one.seats, one.markup_percent, one.included_credits)
+        for code, one in found.items()
+    }
+    assert rows == {
+        "none": (100, 1_000, 5, Decimal(30), 0),
+        "founders_friend": (1_000, 10_000, 5, Decimal(0), 0),
+        "trial": (100, 700, 5, Decimal(30), 500),
+        "starter": (500, 10_000, 5, Decimal(30), 2_000),
+        "professional": (5_000, 100_000, 25, Decimal(20), 6_000),
+        "enterprise": (None, None, None, Decimal(10), 15_000),
+    }
+
+
+class TestSetPlan:
+    def test_starts_then_changes_the_one_subscription(self, team, starter):
+        changed = subscriptions.set_plan(
+            organization=team, plan_code="professional", by=SYSTEM, period_start=FEBRUARY, period_end=MARCH
+        )
+        assert changed.pk == starter.pk
+        assert (changed.started_at, changed.plan.code) == (JANUARY, "professional")
+        event = AuditEvent.objects.filter(organization=team.public_id).latest("sequence")
+        assert (event.action, event.before["plan_code"], event.after["plan_code"]) == (
+            "subscription.changed", "starter", "professional",
+        )  # fmt: skip
+        assert subscriptions.plan_of(organization=team).code == "professional"
+
+    @pytest.mark.parametrize("name", ["starter", "starter_monthly", "starter_annual", "starter_yearly"])
+    def test_takes_the_names_of_periods(self, name):
+        assert subscriptions.plan_named(name).code == "starter"
+
+    def test_refuses(self, team):
+        for wrong, error in [
+            ({"plan_code": "platinum"}, NotFound),
+            ({"plan_code": "none"}, ValidationError),
+            ({"period_end": JANUARY}, ValidationError),
+            ({"status": "past_due"}, ValidationError),
+        ]:
+            with pytest.raises(error):
+                subscriptions.set_plan(
+                    **{"organization": team, "plan_code": "starter", "by": SYSTEM, **PERIOD, **wrong}
+                )
+
+    def test_gives_seats(self, team):
+        subscriptions.set_plan(organization=team, plan_code="enterprise", by=SYSTEM, **PERIOD)
+        for _ in range(6):
+            make.member(team)
+
+
+class TestFeePaid:
+    def test_counts_once_per_period(self, starter):
+        first, is_new = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
+        again, is_new_again = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
+        assert (first, is_new, is_new_again) == (again, True, False)
+        assert AuditEvent.objects.filter(action="subscription.fee_paid").count() == 1
+
+    def test_refuses_another_amount_for_a_paid_period(self, starter):
+        subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
+        with pytest.raises(Conflict):
+            subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **(FEE | {"amount_cents": 1}))
+
+    def test_database_keeps_one_a_period_and_none_below_zero(self, starter):
+        fee, _ = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
+        with pytest.raises(IntegrityError, match="plan_fee_not_negative"), transaction.atomic():
+            PlanFee.objects.filter(pk=fee.pk).update(amount_cents=-1)
+        with pytest.raises(IntegrityError, match="plan_fee_once_per_period"), transaction.atomic():
+            PlanFee.objects.create(subscription=starter, period_start=JANUARY, period_end=MARCH, **FEE)
+
+
+class TestStates:
+    def test_past_due_keeps_its_first_date_until_restored(self, starter):
+        subscriptions.mark_past_due(subscription=starter, since=JANUARY, by=SYSTEM)
+        assert (
+            subscriptions.mark_past_due(subscription=starter, since=MARCH, by=SYSTEM).past_due_since
+            == JANUARY
+        )
+        restored = subscriptions.restore(subscription=starter, by=SYSTEM)
+        assert (restored.status, restored.past_due_since) == ("active", None)
+
+    def test_ended_ones_leave_the_limits_of_no_plan_and_room_for_another(self, team, starter):
+        subscriptions.end(subscription=starter, at=FEBRUARY, by=SYSTEM)
+        assert subscriptions.live(organization=team) is None
+        assert subscriptions.plan_of(organization=team).code == "none"
+        with pytest.raises(subscriptions.NotSubscribed):
+            subscriptions.end(subscription=starter, at=FEBRUARY, by=SYSTEM)
+        second = subscriptions.set_plan(organization=team, plan_code="starter", by=SYSTEM, **PERIOD)
+        assert second.pk != starter.pk
+
+    @pytest.mark.parametrize(
+        ("constraint", "values"),
+        [
+            ("subscription_is_terminated_when_it_ended", {"ended_at": MARCH}),
+            ("subscription_is_terminated_when_it_ended", {"status": "terminated"}),
+            ("subscription_is_terminated_when_it_ended", {"status": "paid"}),
+            ("subscription_past_due_says_since_when", {"status": "past_due"}),
+            ("subscription_period_runs_forward", {"current_period_end": JANUARY}),
+        ],
+    )
+    def test_database_refuses(self, starter, constraint, values):
+        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+            Subscription.objects.filter(pk=starter.pk).update(**values)
+
+    def test_database_keeps_one_live_subscription(self, team, starter):
+        starter.pk = None
+        with (
+            pytest.raises(IntegrityError, match="subscription_one_live_per_organization"),
+            transaction.atomic(),
+        ):
+            starter.save(force_insert=True)
+
+    def test_database_keeps_markup_from_falling_below_zero(self):
+        with pytest.raises(IntegrityError, match="plan_markup_not_negative"), transaction.atomic():
+            Plan.objects.filter(code="starter").update(markup_percent=-1)
