@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
+from django.db.models.expressions import Combinable
 
 PLACES: Final = 6
 MAX_DIGITS: Final = 24
@@ -17,8 +18,9 @@ LARGEST: Final = Decimal("999999999999999999.999999")
 LARGEST_REQUEST: Final = Decimal(1_000_000_000)
 """The most that one request may move: far below where sums could leave the column."""
 ZERO: Final = Decimal(0)
+STEP: Final = Decimal(1).scaleb(-PLACES)
+"""The smallest amount."""
 
-_STEP = Decimal(1).scaleb(-PLACES)
 _CENT = Decimal(1).scaleb(-2)
 _TENTH = Decimal(1).scaleb(-1)
 _EXACT = Context(prec=60)
@@ -65,7 +67,7 @@ def from_money(cost: Decimal, *, markup_percent: Decimal = ZERO) -> Decimal:
 
 def round_up(amount: Decimal) -> Decimal:
     """Return the amount rounded up to 6 places."""
-    return amount.quantize(_STEP, rounding=ROUND_CEILING, context=_EXACT)
+    return amount.quantize(STEP, rounding=ROUND_CEILING, context=_EXACT)
 
 
 def value_cents(credits: Decimal) -> int:

@@ -12,7 +12,7 @@ class DomainError(Exception):
     code: ClassVar[str] = "conflict"
     status: ClassVar[int] = 409
 
-    def __init__(self, message: str, **details: Any) -> None:
+    def __init__(self, message: str, /, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
@@ -31,7 +31,7 @@ class ValidationError(DomainError):
     code = "validation_error"
     status = 422
 
-    def __init__(self, **fields: str) -> None:
+    def __init__(self, /, **fields: str) -> None:
         super().__init__("; ".join(f"{name}: {why}" for name, why in fields.items()), **fields)
 
 

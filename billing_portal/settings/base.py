@@ -172,6 +172,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FORM_CLASS = "orgs.access.signup.SignupForm"  # asks for the name
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "optional" if DEBUG else "mandatory"
@@ -257,6 +258,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-holds": {"task": "credits.tasks.expire_holds", "schedule": timedelta(seconds=30)},
+    "settle-debts": {"task": "credits.tasks.settle_debts", "schedule": timedelta(minutes=1)},
+    "forget-old-answers": {"task": "orgs.tasks.forget_old_answers", "schedule": timedelta(hours=1)},
 }
 
 # --- logs ------------------------------------------------------------------------------------------------------------

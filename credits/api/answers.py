@@ -140,7 +140,7 @@ class IntrospectAnswer(Shape):
     org_id: str | None = None
     user_id: str | None = None
     department_id: str | None = None
-    scopes: list[str] = ()  # type: ignore[assignment] - nobody changes it
+    scopes: tuple[str, ...] = ()
     rate_limit: int | None = None
 
 

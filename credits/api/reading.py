@@ -234,7 +234,7 @@ def _filters(request: Request, organization: Organization) -> Filters:
         managed = capabilities.managed_departments(
             user=user, organization=organization, capability=Capability.SEE_EVERYONES_USAGE
         )
-        departments = tuple(managed.values_list("pk", flat=True)) or None
+        departments = tuple(one.pk for one in managed) or None
         users = None if departments else (user.pk,)
     named_user, named_department = lists.text(request, "user_id"), lists.text(request, "department_id")
     if named_user:

@@ -115,10 +115,9 @@ ALLOCATION_FILTERS: Final = (
 def pool(organization: Organization) -> dict[str, Any]:
     """Return all figures of an organization, its departments' included."""
     whole = figures.organization_figures(organization=organization)
-    own = figures.own_pool_figures(organization=organization)
     return {
         "org_id": organization.public_id,
-        **_figures(whole, available=own.available),
+        **_figures(whole, available=figures.own_pool(organization=organization)),
         "runway_days": None,
         "next_expiry": None,
         "quota": answers.quota(figures.quota(organization=organization)),

@@ -94,7 +94,7 @@ class Allocations(APIView):
 
 
 class AllocationDetail(APIView):
-    required_scopes = {  # noqa: RUF012 - as HasScope reads it
+    required_scopes = {
         "GET": AccessKey.Scope.CREDITS_READ,
         "PATCH": AccessKey.Scope.CREDITS_WRITE,
         "DELETE": AccessKey.Scope.CREDITS_WRITE,

@@ -10,9 +10,9 @@ from django.db.models.functions import Coalesce
 from credits import amounts
 from credits.amounts import ZERO
 from credits.ledger import shortfalls, standing
+from credits.ledger.commands import Quota
 from credits.ledger.standing import Asked
 from credits.limits import quotas
-from credits.limits.quotas import Quota
 from credits.models import Allocation, CreditPool, LedgerEntry
 from orgs.models import Department, Organization, User
 
@@ -71,6 +71,12 @@ class AllocationFigures:
 def organization_figures(*, organization: Organization) -> PoolFigures:
     """Return the figures of the whole organization: its pool and its departments'."""
     return _figures(organization, CreditPool.objects.filter(organization=organization))
+
+
+def own_pool(*, organization: Organization) -> Decimal:
+    """Return what the organization's own pool has free, its departments' pools left out; signed."""
+    pool = CreditPool.objects.filter(organization=organization, department=None).first()
+    return pool.available if pool is not None else ZERO
 
 
 def department_figures(*, department: Department) -> PoolFigures | None:

@@ -11,7 +11,6 @@ from django.db.models.functions import Trunc
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.ledger.books import NOBODY
 from credits.models import DailyUsage
 from orgs.models import Department, Organization, User
 
@@ -146,14 +145,13 @@ def _rows(
 
 
 def _grouped(rows: QuerySet[DailyUsage], group_by: str) -> "QuerySet[DailyUsage, dict[str, Any]]":
-    grouped: Any = rows
-    if group_by in ("day", "week", "month"):
-        grouped = rows.annotate(group=Trunc("day", group_by)).values("group").order_by("group")
-    else:
-        column = _COLUMNS.get(group_by, group_by)
-        grouped = rows.annotate(group=F(column)).values("group").order_by("-sum_credits", "group")
-    result: QuerySet[DailyUsage, dict[str, Any]] = grouped.annotate(
-        sum_credits=Sum("credits"), sum_requests=Sum("requests"), sum_tokens=Sum("tokens")
+    """Return sums by group, with what stays "none" as a group of its own: it is use as well."""
+    by_time = group_by in ("day", "week", "month")
+    group = Trunc("day", group_by) if by_time else F(_COLUMNS.get(group_by, group_by))
+    sums = {"sum_credits": Sum("credits"), "sum_requests": Sum("requests"), "sum_tokens": Sum("tokens")}
+    grouped: Any = rows.annotate(group=group).values("group").annotate(**sums)
+    result: QuerySet[DailyUsage, dict[str, Any]] = grouped.order_by(
+        *(["group"] if by_time else ["-sum_credits", "group"])
     )
     return result
 
@@ -164,12 +162,7 @@ def _labels(group_by: str, groups: list[Any]) -> dict[Any, tuple[str, str]]:
         people = {
             user.pk: (user.public_id, user.name or str(user)) for user in User.objects.filter(pk__in=groups)
         }
-        return {
-            group: people.get(group, ("", "The organization"))
-            if group != NOBODY
-            else ("", "The organization")
-            for group in groups
-        }
+        return {group: people.get(group, ("", "The organization")) for group in groups}
     if group_by == "department":
         found = {one.pk: (one.public_id, one.name) for one in Department.objects.filter(pk__in=groups)}
         return {group: found.get(group, ("", "No department")) for group in groups}

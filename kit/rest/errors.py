@@ -62,7 +62,7 @@ def answer(error: DomainError) -> Response:
     return response
 
 
-def body(code: str, message: str, **details: Any) -> dict[str, Any]:
+def body(code: str, message: str, /, **details: Any) -> dict[str, Any]:
     """Return the one shape."""
     return {"error": {"code": code, "message": message, "details": details}}
 
@@ -91,5 +91,5 @@ def _framework_error(error: exceptions.APIException) -> Response:
     return response
 
 
-def _shaped(status: int, code: str, message: str, **details: Any) -> Response:
+def _shaped(status: int, code: str, message: str, /, **details: Any) -> Response:
     return Response(body(code, message, **details), status=status)

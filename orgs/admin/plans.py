@@ -81,9 +81,11 @@ class SubscriptionAdmin(StaffAdmin[Subscription]):
     actions = ["mark_past_due", "restore", "end"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
-        if obj is None:
-            return self.readonly_fields
-        return self.fields if obj.ended_at else (*self.readonly_fields, "organization")
+        return (*self.readonly_fields, "organization") if obj else self.readonly_fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        """Leave what has ended as it is: saving it would start another."""
+        return super().has_change_permission(request, obj) and not (obj and obj.ended_at)
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         made = subscriptions.set_plan(

@@ -233,7 +233,7 @@ class TestActs:
             act(client, Subscription, action, made)
             made.refresh_from_db()
             assert made.status == status
-        assert client.post(url(Subscription, "change", made.pk), body, follow=True).status_code == 200
+        assert client.post(url(Subscription, "change", made.pk), body).status_code == 403
         assert subscriptions.live(organization=world.organization) is None
 
     def test_change_a_plan(self, client):
@@ -289,12 +289,14 @@ class TestActs:
 
 class TestEstimatingPaginator:
     def test_counts_small_and_filtered_tables(self, world):
-        assert EstimatingPaginator(Organization.objects.all(), 10).count == Organization.objects.count()
-        assert EstimatingPaginator(Organization.objects.filter(slug="acme"), 10).count == 1
+        assert (
+            EstimatingPaginator(Organization.objects.order_by("pk"), 10).count == Organization.objects.count()
+        )
+        assert EstimatingPaginator(Organization.objects.filter(slug="acme").order_by("pk"), 10).count == 1
         assert EstimatingPaginator([1, 2, 3], 10).count == 3
 
     def test_believes_the_estimate_for_a_large_table(self, world):
         with connection.cursor() as cursor:
             cursor.execute("UPDATE pg_class SET reltuples = 5000000 WHERE relname = 'orgs_organization'")
         assert EstimatingPaginator(Organization.objects.order_by("pk"), 10).count == 5_000_000
-        assert EstimatingPaginator(Organization.objects.filter(kind="team"), 10).count == 1
+        assert EstimatingPaginator(Organization.objects.filter(kind="team").order_by("pk"), 10).count == 1
