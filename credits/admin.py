@@ -179,7 +179,7 @@ class PriceAdmin(StaffAdmin[Price]):
 def _grant(request: HttpRequest, pool: CreditPool, cleaned: dict[str, Any]) -> None:
     grants.grant(
         organization=pool.organization,
-        source=Grant.Source(cleaned["source"]),
+        source=cleaned["source"],
         credits=cleaned["credits"],
         reference=cleaned["reference"],
         reason=cleaned["reason"],

@@ -27,7 +27,7 @@ _EXACT = Context(prec=60)
 _PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 
 
-class CreditsField(models.DecimalField["str | int | Decimal | Combinable", Decimal]):
+class CreditsField(models.DecimalField[str | int | Decimal | Combinable, Decimal]):
     """A column of credits: NUMERIC(24, 6)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -2,23 +2,40 @@
 
 from typing import Any
 
+from credits import amounts
+from credits.reports import figures
 from credits.sharing import allocations
 from orgs import signals
 from orgs.audit.events import Actor
-from orgs.models import Department, Membership
+from orgs.models import Department, Membership, Organization
 
 
 def connect() -> None:
     """Listen; called once, when the app is ready."""
     signals.membership_ended.connect(_return_of_leaver, dispatch_uid="credits.membership_ended")
     signals.membership_moved.connect(_return_of_leaver, dispatch_uid="credits.membership_moved")
+    signals.departments_described.connect(
+        _figures_of_departments, dispatch_uid="credits.departments_described"
+    )
     signals.department_archived.connect(_return_of_members, dispatch_uid="credits.department_archived")
 
 
 def _return_of_leaver(*, membership: Membership, by: Actor, **_: Any) -> None:
-    allocations.revoke_if_any(organization=membership.organization, user=membership.user, by=by)
+    allocations.revoke_all(organization=membership.organization, users=[membership.user], by=by)
 
 
 def _return_of_members(*, department: Department, members: list[Membership], by: Actor, **_: Any) -> None:
-    for membership in sorted(members, key=lambda member: member.pk):
-        allocations.revoke_if_any(organization=department.organization, user=membership.user, by=by)
+    users = [membership.user for membership in members]
+    allocations.revoke_all(organization=department.organization, users=users, by=by, archived=department)
+
+
+def _figures_of_departments(
+    *, organization: Organization, departments: list[Department], **_: Any
+) -> dict[int, dict[str, Any]]:
+    return {
+        pk: {
+            "pool": None if part.pool is None else amounts.text(part.pool),
+            "used_30_days": amounts.text(part.used),
+        }
+        for pk, part in figures.departments(organization=organization, departments=departments).items()
+    }

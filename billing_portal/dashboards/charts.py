@@ -20,7 +20,7 @@ BASELINE: Final = 340
 TICK_LABEL_AT: Final = BASELINE + 20
 MOST_SERIES: Final = 5
 _BAR_SHARE: Final = Decimal("0.62")
-_STEPS: Final = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
+_STEPS: Final = tuple(Decimal(step) for step in ("0.1", "0.2", "0.25", "0.5", "1", "2", "2.5", "5"))
 _SUFFIXES: Final = (
     (Decimal("1e12"), "T"),
     (Decimal("1e9"), "B"),
@@ -177,13 +177,16 @@ def share_bar(parts: Sequence[tuple[str, Decimal]], *, whole: Decimal, label: st
 
 
 def axis_ticks(highest: Decimal) -> list[Decimal]:
-    """Return round figures from 0 to at least `highest`, four or five steps apart."""
+    """Return round figures from 0 to just above `highest`: three to five steps, as little empty room as they allow."""
     if highest <= 0:
         return [Decimal(0), Decimal(1)]
-    rough = highest / 4
-    magnitude = Decimal(1).scaleb(rough.adjusted())
-    step = next(factor * magnitude for factor in _STEPS if factor * magnitude >= rough)
-    count = int((highest / step).to_integral_value(rounding=ROUND_CEILING))
+    magnitude = Decimal(1).scaleb(highest.adjusted())
+    steps = [factor * magnitude for factor in _STEPS]
+    counts = [int((highest / step).to_integral_value(rounding=ROUND_CEILING)) for step in steps]
+    fitting = [
+        (step * count, count, step) for step, count in zip(steps, counts, strict=True) if 3 <= count <= 5
+    ]
+    _, count, step = min(fitting)
     return [step * at for at in range(count + 1)]
 
 

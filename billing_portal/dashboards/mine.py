@@ -15,7 +15,7 @@ from orgs.models import User
 
 DAYS: Final = 30
 _NAMED: Final = charts.MOST_SERIES - 1
-_PAYERS: Final = {"allocation": "Your allocation", "pool": "The pool", "none": "Nobody"}
+_PAYERS: Final = {"allocation": "Your allocation", "pool": "The pool", "nobody": "Nobody"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _card(user: User, entry: Entry, use: OwnUse) -> OrganizationCard:
     return OrganizationCard(
         entry=entry,
         part=part,
-        payer=_PAYERS[part.own.payer],
+        payer=_PAYERS[part.pays],
         used_in_period=use.total,
         spark=charts.sparkline(use.values, label=f"Your use in {entry.organization.name}, day by day"),
     )

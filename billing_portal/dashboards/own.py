@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from billing_portal.dashboards.bands import Band, band
 from credits import amounts
@@ -10,12 +11,15 @@ from credits.reports import figures
 from credits.reports.figures import MemberFigures
 from orgs.models import Organization, User
 
+Payer = Literal["allocation", "pool", "nobody"]
+
 
 @dataclass(frozen=True)
 class OwnPart:
-    """`percentage`, `band` and `bar_label` speak of the allocation and mean nothing where a pool pays."""
+    """Who pays here, and what is left. `own_percentage`, `own_band` and `own_bar_label` speak of an allocation only."""
 
     own: MemberFigures
+    pays: Payer
     own_percentage: Decimal
     own_band: Band
     own_bar_label: str
@@ -27,7 +31,16 @@ def part(*, organization: Organization, user: User) -> OwnPart:
     percentage = amounts.percentage((own.used or ZERO) + (own.held or ZERO), own.allocated or ZERO)
     return OwnPart(
         own=own,
+        pays=_payer(organization, own),
         own_percentage=percentage,
         own_band=band(percentage=percentage, remaining=own.remaining or ZERO),
         own_bar_label=f"{percentage}% of your allocation in {organization.name} is used or held",
     )
+
+
+def _payer(organization: Organization, own: MemberFigures) -> Payer:
+    """Return who pays; a pool that would pay but has never had credits still is the payer, with nothing in it."""
+    if own.payer == "allocation":
+        return "allocation"
+    is_shut_out = own.payer == "none" and organization.shared_spending == Organization.SharedSpending.NEVER
+    return "nobody" if is_shut_out else "pool"

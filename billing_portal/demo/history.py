@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -75,7 +76,7 @@ def _calls(organization: Organization, member: Member, day: date) -> int:
 
 
 def _call(
-    organization: Organization, email: str, user: object, day: date, number: int, zone: ZoneInfo
+    organization: Organization, email: str, user: UUID, day: date, number: int, zone: ZoneInfo
 ) -> MakeCharge:
     name = f"demo {day} {email} {number}"
     chance = random.Random(f"{organization.slug} {name}")  # noqa: S311
@@ -87,7 +88,7 @@ def _call(
     cost = tokens if number % 7 else CreditsCost(Decimal(chance.randrange(1, 40)) / 8, model)
     return MakeCharge(
         organization_id=organization.pk,
-        spender=Spender(made_by="demo", user_id=user),  # type: ignore[arg-type] - a user's key
+        spender=Spender(made_by="demo", user_id=user),
         transaction_id=name,
         cost=cost,
         service=chance.choice(_SERVICES),

@@ -21,6 +21,15 @@ def whole(value: Decimal | None) -> str:
 
 
 @register.simple_tag
+def figure(text: str) -> SafeString:
+    """Set a large figure with decimals beyond two small: whole, but read at a glance."""
+    whole_part, _, decimals = str(text).partition(".")
+    if len(decimals) <= 2:
+        return format_html("{}", text)
+    return format_html('{}<span class="decimals">.{}</span>', whole_part, decimals)
+
+
+@register.simple_tag
 def amount(value: Decimal | None) -> SafeString | str:
     """Return the amount with two decimals at most for lists; hovering shows it whole, and so does its `value`."""
     if value is None:

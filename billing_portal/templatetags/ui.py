@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 LONG_FIGURE = 12
-"""From so many characters on, a key figure is set smaller so that it keeps one line."""
+"""From so many characters before the point on, a key figure is set smaller so that it keeps one line."""
 
 
 def _render(context: Context, template_name: str, **values: Any) -> SafeString:
@@ -71,7 +71,7 @@ def card(
 @register.simple_block_tag(takes_context=True)
 def kpi(context: Context, content: str, label: str, value: str) -> SafeString:
     """Draw a key figure: label, figure, and inside the tag one line of meaning and a small graphic."""
-    is_long = len(str(value)) >= LONG_FIGURE
+    is_long = len(str(value).partition(".")[0]) >= LONG_FIGURE
     return _render(context, "components/kpi.html", content=content, label=label, value=value, is_long=is_long)
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from credits import amounts
 from credits.api import answers, requests, spenders
@@ -17,7 +18,6 @@ from kit.rest import lists
 from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs.access import keys, permissions
-from orgs.access.authentication import KeyAuthentication, SessionAuthentication
 from orgs.access.callers import SESSION, Caller
 from orgs.access.capabilities import Capability
 from orgs.models import AccessKey, Organization
@@ -66,10 +66,10 @@ class Estimate(UsageView):
         return Response({"credits": amounts.text(priced.credits), "price": priced.explanation})
 
 
-class OpenHolds(UsageView):
+class OpenHolds(APIView):
     """Listed beside `Holds.post` under one path."""
 
-    authentication_classes = [KeyAuthentication, SessionAuthentication]
+    required_scopes = AccessKey.Scope.USAGE_WRITE
 
     @operation(
         summary="List open holds",
@@ -88,8 +88,8 @@ class OpenHolds(UsageView):
         return Response(lists.paged(request, rows.order_by("-pk"), answers.hold))
 
 
-class HoldDetail(UsageView):
-    authentication_classes = [KeyAuthentication, SessionAuthentication]
+class HoldDetail(APIView):
+    required_scopes = AccessKey.Scope.USAGE_WRITE
 
     @operation(
         summary="Show a hold",
@@ -109,8 +109,7 @@ class HoldDetail(UsageView):
         return Response(answers.hold(hold))
 
 
-class Reverse(UsageView):
-    authentication_classes = [KeyAuthentication, SessionAuthentication]
+class Reverse(APIView):
     required_scopes = None  # a reversal asks for more than usage:write; see below
 
     @operation(
@@ -142,10 +141,10 @@ class Reverse(UsageView):
         return response
 
 
-class Introspect(UsageView):
+class Introspect(APIView):
     """How a gateway learns who is calling. It asks the database each time: a revoked key is inactive at once."""
 
-    authentication_classes = [KeyAuthentication]
+    required_scopes = AccessKey.Scope.USAGE_WRITE
 
     @operation(
         summary="Ask whose key this is",
@@ -197,11 +196,9 @@ def _may_reverse(request: Request, caller: Caller, charge_id: UUID) -> int | Non
         return caller.organization_id
     if caller.kind != SESSION:
         raise PermissionDenied("A member's key may not reverse.")
-    organization = Organization.objects.filter(pk=reversals.organization_of(charge_id)).first()
-    if (
-        organization is None
-        or not permissions.visible_organizations(caller).filter(pk=organization.pk).exists()
-    ):
+    charged = reversals.organization_of(charge_id) or 0
+    organization = permissions.visible_organizations(caller).filter(pk=charged).first()
+    if organization is None:
         raise NotFound("There is no such charge.")
     permissions.require(request, organization, Capability.BUY)
     return organization.pk

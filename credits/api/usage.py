@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.utils import timezone
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,10 +16,10 @@ from credits.ledger import charging, combining
 from credits.ledger.commands import CaptureHold, Command, MakeCharge, Outcome, PlaceHold, ReleaseHold
 from credits.ledger.standing import NotAMember
 from kit.errors import DomainError, NotFound, ValidationError
-from kit.rest.parsing import StrictJSONParser, body_of
+from kit.rest.parsing import body_of
 from kit.rest.schema import operation
 from orgs.access import permissions
-from orgs.access.authentication import SessionAuthentication, UsageKeyAuthentication
+from orgs.access.authentication import EndingKeyAuthentication, SessionAuthentication, UsageKeyAuthentication
 from orgs.access.callers import SESSION, Caller
 from orgs.models import AccessKey
 
@@ -31,13 +30,16 @@ _REFUSALS: Final = (400, 402, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
 class UsageView(APIView):
-    """Base of the hot path: one parser, one renderer, the key from this process's memory (re-read after the lock)."""
+    """A view of the hot path: keys come from this process's memory, so it must end in a read after the lock."""
 
-    parser_classes = [StrictJSONParser]
-    renderer_classes = [JSONRenderer]
     authentication_classes = [UsageKeyAuthentication, SessionAuthentication]
-    permission_classes = [permissions.HasScope]
-    required_scopes: str | None = AccessKey.Scope.USAGE_WRITE
+    required_scopes = AccessKey.Scope.USAGE_WRITE
+
+
+class EndingView(UsageView):
+    """A view of the hot path that ends a hold: a key that was revoked since it placed it still may."""
+
+    authentication_classes = [EndingKeyAuthentication, SessionAuthentication]
 
 
 class Holds(UsageView):
@@ -56,7 +58,7 @@ class Holds(UsageView):
         return answers.respond(submit(caller, hold_command(request, caller, asked)), created=201)
 
 
-class Capture(UsageView):
+class Capture(EndingView):
     @operation(
         summary="Take what the request really cost",
         request=requests.CaptureRequest,
@@ -80,7 +82,7 @@ class Capture(UsageView):
         return answers.respond(submit(caller, command))
 
 
-class Release(UsageView):
+class Release(EndingView):
     @operation(
         summary="Give back what is held",
         answers={200: answers.HoldAnswer},

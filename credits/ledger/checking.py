@@ -60,7 +60,7 @@ def _price(command: PlaceHold, stands: Standing) -> Priced:
     prices = table.current()
     if command.byok:
         return costs.free(command.cost, table=prices, at=stands.clock)
-    return command.cost.price(table=prices, at=stands.clock, markup_percent=stands.markup_percent)
+    return costs.price(command.cost, table=prices, at=stands.clock, markup_percent=stands.markup_percent)
 
 
 def _payer(stands: Standing, needed: Decimal) -> Payer | None:

@@ -19,7 +19,7 @@ class GrantConflict(Conflict):
 def grant(
     *,
     organization: Organization,
-    source: Grant.Source,
+    source: str,
     credits: Decimal,
     reference: str,
     by: Actor,
@@ -27,10 +27,12 @@ def grant(
 ) -> Grant:
     """Grant credits to the organization's pool and settle what it owes from them.
 
-    `reference` is unique per source: granting it again with the same amount returns the first grant and moves nothing.
+    `source` is purchase, plan, promotion, goodwill, adjustment or migration; `reference` is unique per source: granting it again with the same amount returns the first grant and moves nothing.
     Raises GrantConflict for another amount, ValidationError for an amount that is not above zero.
     """
     transactions.require()
+    if source not in Grant.Source.values:
+        raise ValidationError(source=f"must be one of {', '.join(Grant.Source.values)}")
     if not amounts.is_movable(credits) or not credits:
         raise ValidationError(credits="must be above 0 and at most 1,000,000,000")
     pool_ref = ("pool", pools.of_organization(organization).pk)

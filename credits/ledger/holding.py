@@ -92,7 +92,7 @@ def _capture(
         row = book.locked.get(next(iter(payers_of(hold, stands, captures=True))))
         if row is None:
             return None
-    late = hold.expires_at <= stands.clock
+    late = hold.expires_at <= stands.clock or hold.status == Hold.Status.EXPIRED  # clocks may step back
     if hold.status == Hold.Status.ACTIVE:
         if late:
             _give_back(book, hold, row, stands, Hold.Status.EXPIRED)

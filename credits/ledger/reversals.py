@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -14,9 +15,9 @@ from credits.ledger import corrections, entries, payers, shortfalls, statements
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.payers import PayerRow
 from credits.ledger.records import Usage
-from credits.models import Allocation, Shortfall, UsageRecord
+from credits.models import Allocation, CreditPool, LedgerEntry, Shortfall, UsageRecord
 from kit import transactions
-from kit.errors import NotFound, ValidationError
+from kit.errors import NotFound, TryAgain, ValidationError
 from orgs.audit.events import Actor
 
 
@@ -44,6 +45,7 @@ def reverse(
     if not ZERO < amount <= charge.cost:
         raise ValidationError(credits=f"must be above 0 and at most the {amounts.text(charge.cost)} it cost")
     locked = payers.lock(_rows_to_lock(charge))
+    _refuse_moved(locked)
     earlier = UsageRecord.objects.filter(corrects=charge.pk, kind=UsageRecord.Kind.REVERSAL).first()
     if earlier is not None:
         return _reversed_before(earlier, charge, amount)
@@ -70,15 +72,20 @@ def _charge(charge_id: UUID, organization_id: int | None) -> UsageRecord:
 
 
 def _rows_to_lock(charge: UsageRecord) -> list[payers.Ref]:
-    """Return the payer, its pool where that is an allocation, and the pool that settled a shortfall."""
-    refs: set[payers.Ref] = set()
+    """Return the payer, its pool where that is an allocation, and the organization's, where all returns at last."""
+    refs: set[payers.Ref] = {payers.organization_pool(charge.organization_id)}
     if charge.allocation is not None:
         refs |= {("allocation", charge.allocation.pk), ("pool", charge.allocation.pool_id)}
     if charge.pool_id is not None:
         refs.add(("pool", charge.pool_id))
-    if charge.shortfall:
-        refs.add(payers.organization_pool(charge.organization_id))
     return list(refs)
+
+
+def _refuse_moved(locked: payers.Locked) -> None:
+    """Raise TryAgain where the allocation came to draw on another pool while this waited for it."""
+    for row in locked.rows.values():
+        if isinstance(row, Allocation) and ("pool", row.pool_id) not in locked.rows:
+            raise TryAgain
 
 
 def _reversed_before(earlier: UsageRecord, charge: UsageRecord, amount: Decimal) -> Reversed:
@@ -139,19 +146,31 @@ def _settlements(charge: UsageRecord) -> list[UsageRecord]:
 def _return(
     locked: payers.Locked, row: PayerRow, charge: UsageRecord, credits: Decimal, *, by: Actor
 ) -> None:
-    """Give credits back to the row that paid; an allocation that is closed or in a later period passes them on."""
+    """Give credits back to the row that paid.
+
+    An allocation that is closed or in a later period passes them on to its pool, and the pool of an archived
+    department to the organization's.
+    """
     row.spent -= credits
     payers.put_back(row, credits)
     locked.touch(row)
-    if not isinstance(row, Allocation) or not credits:
+    if not credits:
         return
-    if row.closed_at is None and charge.created_at >= row.opened_at:
+    made: list[LedgerEntry] = []
+    terms: dict[str, Any] = {"amount": credits, "made_by": by.public_id, "reason": "reversal"}
+    if isinstance(row, CreditPool):
+        pool = row
+    elif row.closed_at is None and charge.created_at >= row.opened_at:
         row.used -= credits
         return
-    pool = locked.pool(row.pool_id)
-    entries.write(
-        entries.deallocate(allocation=row, pool=pool, amount=credits, made_by=by.public_id, reason="reversal")
-    )
+    else:
+        pool = locked.pool(row.pool_id)
+        made.append(entries.deallocate(allocation=row, pool=pool, **terms))
+    if pool.department is not None and pool.department.archived_at is not None:
+        own = locked.pool(payers.organization_pool(charge.organization_id)[1])
+        made.append(entries.transfer(source=pool, target=own, **terms))
+    if made:
+        entries.write(*made)
 
 
 def _record(

@@ -1,11 +1,14 @@
 """Figures of pools and allocations as pages and API show them: kept apart, each from its own rows (product.md §3)."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from credits import amounts
 from credits.amounts import ZERO
@@ -13,7 +16,7 @@ from credits.ledger import shortfalls, standing
 from credits.ledger.commands import Quota
 from credits.ledger.standing import Asked
 from credits.limits import quotas
-from credits.models import Allocation, CreditPool, LedgerEntry
+from credits.models import Allocation, CreditPool, DailyUsage, LedgerEntry
 from orgs.models import Department, Organization, User
 
 
@@ -35,6 +38,14 @@ class PoolFigures:
     withdrawn: Decimal
     shortfall_open: Decimal
     overdraft_limit: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepartmentFigures:
+    """A department in a list: what its pool has free (None where it was never funded), and 30 days of use."""
+
+    pool: Decimal | None
+    used: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +94,19 @@ def department_figures(*, department: Department) -> PoolFigures | None:
     """Return the figures of a department's own pool; None where it was never funded."""
     pools = CreditPool.objects.filter(department=department)
     return _figures(department.organization, pools) if pools.exists() else None
+
+
+def departments(*, organization: Organization, departments: list[Department]) -> dict[int, DepartmentFigures]:
+    """Return what each department's pool has free and what its members used in the last 30 days, by primary key."""
+    pools = CreditPool.objects.filter(department__in=departments)
+    available = {pool.department_id: pool.available for pool in pools}
+    today = timezone.now().astimezone(ZoneInfo(organization.time_zone)).date()
+    rows = DailyUsage.objects.filter(organization=organization, day__gt=today - timedelta(days=30))
+    used = dict(rows.values_list("department_id").annotate(sum=Sum("credits")).order_by())
+    return {
+        one.pk: DepartmentFigures(pool=available.get(one.pk), used=used.get(one.pk, ZERO))
+        for one in departments
+    }
 
 
 def member_figures(*, organization: Organization, user: User) -> MemberFigures:

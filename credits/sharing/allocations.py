@@ -1,6 +1,6 @@
 """Allocations: a member's share of a pool, moved out of its available credits when it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ from kit import transactions
 from kit.errors import Conflict, NotFound, ValidationError
 from orgs.audit import events
 from orgs.audit.events import Actor
-from orgs.models import Membership, Organization, User
+from orgs.models import Department, Membership, Organization, User
 
 
 class Mode(StrEnum):
@@ -59,15 +59,18 @@ def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor
     locked = _lock(organization, sources)
     made: list[LedgerEntry] = []
     given: list[Allocation] = []
+    before: dict[int, Decimal] = {}
     for share in shares:
         allocation = _own(locked, share.user)
         pool = locked.pool(sources[share.user.pk].pk)
-        before = allocation.allocated if allocation.closed_at is None else ZERO
+        amount = allocation.allocated if allocation.closed_at is None else ZERO
         made += _give(locked, allocation, pool, share, by=by)
         given.append(allocation)
-        _audit(organization, allocation, share.user, before, by=by)
+        before[allocation.pk] = amount
     _write(locked, made, given)
     corrections.settle_shortfalls(locked, organization)
+    for share, allocation in zip(shares, given, strict=True):
+        _audit(organization, allocation, share.user, before[allocation.pk], by=by)
     return given
 
 
@@ -80,30 +83,63 @@ def revoke(*, organization: Organization, user: User, by: Actor, limited: bool =
     seen = Allocation.objects.filter(organization=organization, user=user).first()
     if seen is None:
         raise NotFound("This member has no allocation.")
-    locked = payers.lock([("pool", seen.pool_id), ("allocation", seen.pk)])
-    allocation = _own(locked, user)
-    if allocation.pool_id != seen.pool_id:
+    return _revoke(organization, [seen], by=by, limited=limited)[0]
+
+
+def revoke_all(
+    *, organization: Organization, users: Collection[User], by: Actor, archived: Department | None = None
+) -> None:
+    """Close what these members have open, all at once: one by one would wait for a pool while holding the audit head.
+
+    `archived` names a department that is being archived: what its pool has left goes back to the organization's.
+    """
+    transactions.require()
+    seen = Allocation.objects.filter(organization=organization, user__in=users, closed_at__isnull=True)
+    _revoke(organization, list(seen), by=by, limited=True, archived=archived)
+
+
+def _revoke(
+    organization: Organization,
+    seen: list[Allocation],
+    *,
+    by: Actor,
+    limited: bool,
+    archived: Department | None = None,
+) -> list[Allocation]:
+    emptied = CreditPool.objects.filter(department=archived).first() if archived is not None else None
+    own = pools.of_organization(organization) if emptied is not None else None
+    refs: list[payers.Ref] = [("pool", pool.pk) for pool in (own, emptied) if pool is not None]
+    for one in seen:
+        refs += [("pool", one.pool_id), ("allocation", one.pk)]
+    locked = payers.lock(refs)
+    rows = [row for row in locked.rows.values() if isinstance(row, Allocation)]
+    if any(("pool", row.pool_id) not in locked.rows for row in rows):
         raise Conflict("The allocation moved to another pool just now; try again.")
-    before = {"allocated": amounts.text(allocation.allocated), "limited": allocation.is_limited}
-    made = _close(allocation, locked.pool(allocation.pool_id), by=by)
-    allocation.is_limited = limited
-    _write(locked, made, [allocation])
+    before = {row.pk: {"allocated": amounts.text(row.allocated), "limited": row.is_limited} for row in rows}
+    made: list[LedgerEntry] = []
+    for row in rows:
+        made += _close(row, locked.pool(row.pool_id), by=by)
+        row.is_limited = limited
+    if own is not None and emptied is not None and locked.pool(emptied.pk).available > ZERO:
+        source = locked.pool(emptied.pk)
+        made.append(
+            entries.transfer(
+                source=source, target=locked.pool(own.pk), amount=source.available, made_by=by.public_id
+            )
+        )
+    _write(locked, made, rows)
     corrections.settle_shortfalls(locked, organization)
-    events.record(
-        organization=organization.public_id,
-        by=by,
-        action="allocation.revoked" if limited else "allocation.opened_to_pool",
-        target=user.public_id,
-        before=before,
-        after={"allocated": amounts.text(allocation.used + allocation.held), "limited": limited},
-    )
-    return allocation
-
-
-def revoke_if_any(*, organization: Organization, user: User, by: Actor) -> None:
-    """Close the allocation of somebody who left, if they had one."""
-    if Allocation.objects.filter(organization=organization, user=user, closed_at__isnull=True).exists():
-        revoke(organization=organization, user=user, by=by)
+    names = dict(User.objects.filter(pk__in=[row.user_id for row in rows]).values_list("pk", "public_id"))
+    for row in rows:
+        events.record(
+            organization=organization.public_id,
+            by=by,
+            action="allocation.revoked" if limited else "allocation.opened_to_pool",
+            target=names[row.user_id],
+            before=before[row.pk],
+            after={"allocated": amounts.text(row.used + row.held), "limited": limited},
+        )
+    return rows
 
 
 def _refuse_malformed(shares: Sequence[Share]) -> None:

@@ -42,6 +42,13 @@ class UsageKeyAuthentication(KeyAuthentication):
         return keys.find_cached(text)
 
 
+class EndingKeyAuthentication(UsageKeyAuthentication):
+    """For capture and release: a key that ended since may still end the holds that it placed (product.md §6)."""
+
+    def find(self, text: str) -> AccessKey | None:
+        return keys.find_cached(text) or keys.find_any(text)
+
+
 class SessionAuthentication(authentication.SessionAuthentication):
     """A browser's session; what changes something needs Django's CSRF token."""
 

@@ -135,6 +135,17 @@ def find_cached(text: str) -> AccessKey | None:
     return key
 
 
+def find_any(text: str) -> AccessKey | None:
+    """Return the key of a text even if it has ended, was revoked, or whom it names is gone.
+
+    Only for ending what it began while it was good: a capture is never refused for its key, the provider has been paid.
+    """
+    if not _is_whole(text):
+        return None
+    rows = AccessKey.objects.select_related("organization", "user", "membership")
+    return rows.filter(digest=digest_of(text)).first()
+
+
 def forget_cached() -> None:
     """Empty this process's memory of keys and of when they were used; for tests."""
     _memory.clear()

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms.models import model_to_dict
 from django.http import HttpRequest
 from django.utils import timezone
@@ -83,9 +83,9 @@ class SubscriptionAdmin(StaffAdmin[Subscription]):
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         return (*self.readonly_fields, "organization") if obj else self.readonly_fields
 
-    def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Leave what has ended as it is: saving it would start another."""
-        return super().has_change_permission(request, obj) and not (obj and obj.ended_at)
+        return super().has_change_permission(request, obj) and getattr(obj, "ended_at", None) is None
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         made = subscriptions.set_plan(

@@ -5,19 +5,19 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kit.rest import lists
 from kit.rest.schema import cursor_list_of, operation
 from orgs.access import permissions
 from orgs.access.capabilities import Capability
-from orgs.access.views import PortalView
 from orgs.api import shapes
 from orgs.audit.models import AuditEvent
 
 _FILTERS = ("action", "actor", "target")
 
 
-class Audit(PortalView):
+class Audit(APIView):
     required_scopes = "org:read"
 
     @operation(

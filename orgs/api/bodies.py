@@ -26,8 +26,8 @@ _LARGEST_LIST: Final = 100
 class Fields:
     """The fields of a body, read by name inside `with`; leaving it raises ValidationError (422) for all that was wrong."""
 
-    def __init__(self, given: Any) -> None:
-        self._given: Mapping[str, Any] = given  # an object: the parser lets nothing else through
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
         self._read: set[str] = set()
         self._wrong: dict[str, str] = {}
 
@@ -112,7 +112,7 @@ class NewOrganization(Shape):
     time_zone: Annotated[str, "of the IANA database"] = "UTC"
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             return cls(name=body.text("name"), time_zone=body.text_or_none("time_zone") or "UTC")
 
@@ -130,7 +130,7 @@ class OrganizationChanges(Shape):
     billing_address: str | None = None
 
     @classmethod
-    def read(cls, given: Any) -> dict[str, str]:
+    def read(cls, given: Mapping[str, Any]) -> dict[str, str]:
         """Return the changes by field."""
         with Fields(given) as body:
             return {name: body.text(name) for name in cls.__dataclass_fields__ if body.was_given(name)}
@@ -144,7 +144,7 @@ class MemberChanges(Shape):
     department_id: str | None = None
 
     @classmethod
-    def read(cls, given: Any) -> tuple[Self, bool]:
+    def read(cls, given: Mapping[str, Any]) -> tuple[Self, bool]:
         """Return the changes and whether the department is among them."""
         with Fields(given) as body:
             moves = body.was_given("department_id")
@@ -158,7 +158,7 @@ class NewDepartment(Shape):
     managers: Annotated[list[str], "user ids of members"] = field(default_factory=list)
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             return cls(name=body.text("name"), managers=body.texts("managers"))
 
@@ -171,7 +171,7 @@ class DepartmentChanges(Shape):
     managers: Annotated[list[str] | None, "user ids of members"] = None
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             managers = body.texts("managers") if body.was_given("managers") else None
             return cls(name=body.text_or_none("name"), managers=managers)
@@ -187,7 +187,7 @@ class NewPersonalKey(Shape):
     )
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             return cls(**cls._terms(body))
 
@@ -218,7 +218,7 @@ class NewKey(NewPersonalKey):
     user_id: Annotated[str | None, "a service member; without it the key is the caller's own"] = None
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             kind = body.choice("kind", AccessKey.Kind) or AccessKey.Kind.MEMBERSHIP
             return cls(**cls._terms(body), kind=kind, user_id=body.text_or_none("user_id"))
@@ -229,6 +229,6 @@ class MyChanges(Shape):
     default_org_id: str
 
     @classmethod
-    def read(cls, given: Any) -> Self:
+    def read(cls, given: Mapping[str, Any]) -> Self:
         with Fields(given) as body:
             return cls(default_org_id=body.text("default_org_id"))

@@ -6,14 +6,15 @@ from typing import Any
 from django.db.models import Count
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kit.rest import lists
+from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs import departments, signals
 from orgs.access import capabilities, idempotency, permissions
 from orgs.access.callers import Caller
 from orgs.access.capabilities import Capability
-from orgs.access.views import PortalView
 from orgs.api import bodies, finding, shapes
 from orgs.audit.events import Actor
 from orgs.models import Department, DepartmentManager, Membership, Organization
@@ -23,7 +24,7 @@ _CURL = '-H "Authorization: Bearer $KEY" $URL/api/v1/orgs/$ORG/departments'
 _JSON = "-H 'Content-Type: application/json'"
 
 
-class Departments(PortalView):
+class Departments(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -52,7 +53,7 @@ class Departments(PortalView):
     def post(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         permissions.require(request, organization, Capability.ADMINISTER)
-        caller, body = permissions.caller_of(request), bodies.NewDepartment.read(request.data)
+        caller, body = permissions.caller_of(request), bodies.NewDepartment.read(body_of(request))
 
         def run() -> tuple[int, Any]:
             managers = finding.members(organization, body.managers)
@@ -64,7 +65,7 @@ class Departments(PortalView):
         return idempotency.once(request, run)
 
 
-class OneDepartment(PortalView):
+class OneDepartment(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -78,7 +79,7 @@ class OneDepartment(PortalView):
     def patch(self, request: Request, org_id: str, department_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         permissions.require(request, organization, Capability.ADMINISTER)
-        caller, body = permissions.caller_of(request), bodies.DepartmentChanges.read(request.data)
+        caller, body = permissions.caller_of(request), bodies.DepartmentChanges.read(body_of(request))
 
         def run() -> tuple[int, Any]:
             department = finding.department(organization, department_id)

@@ -5,14 +5,15 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kit.errors import NotFound, PermissionDenied, ValidationError
 from kit.rest import lists
+from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs.access import idempotency, keys, permissions
 from orgs.access.callers import Caller
 from orgs.access.capabilities import Capability
-from orgs.access.views import PortalView
 from orgs.api import bodies, finding, shapes
 from orgs.models import AccessKey, Membership, Organization
 
@@ -21,7 +22,7 @@ _CURL = '-H "Authorization: Bearer $KEY" $URL/api/v1'
 _NEW = """-H 'Content-Type: application/json' -d '{"name": "CI", "scopes": ["usage:write"]}'"""
 
 
-class Keys(PortalView):
+class Keys(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -46,7 +47,7 @@ class Keys(PortalView):
     )
     def post(self, request: Request, org_id: str) -> Response:
         organization, caller = permissions.organization_of(request, org_id), permissions.caller_of(request)
-        body = bodies.NewKey.read(request.data)
+        body = bodies.NewKey.read(body_of(request))
         _refuse_wider(caller, body.scopes)
 
         def run() -> tuple[int, Any]:
@@ -55,7 +56,7 @@ class Keys(PortalView):
         return idempotency.once(request, run, secret="key")  # noqa: S106 - the name of a field
 
 
-class OneKey(PortalView):
+class OneKey(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -78,7 +79,7 @@ class OneKey(PortalView):
         return idempotency.once(request, run)
 
 
-class MyKeys(PortalView):
+class MyKeys(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -105,7 +106,7 @@ class MyKeys(PortalView):
         caller, user = permissions.caller_of(request), permissions.user_of(request)
         if caller.organization_id is not None:
             raise PermissionDenied("A key of one organization issues none that reaches the others.")
-        body = bodies.NewPersonalKey.read(request.data)
+        body = bodies.NewPersonalKey.read(body_of(request))
         _refuse_wider(caller, body.scopes)
 
         def run() -> tuple[int, Any]:
@@ -114,7 +115,7 @@ class MyKeys(PortalView):
         return idempotency.once(request, run, secret="key")  # noqa: S106 - the name of a field
 
 
-class OneOfMyKeys(PortalView):
+class OneOfMyKeys(APIView):
     required_scopes = _SCOPES
 
     @operation(

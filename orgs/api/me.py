@@ -4,12 +4,13 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from kit.rest.parsing import body_of
 from kit.rest.schema import operation
 from orgs import organizations
 from orgs.access import idempotency, permissions
 from orgs.access.callers import Caller
-from orgs.access.views import PortalView
 from orgs.api import bodies, shapes
 from orgs.api.keys import line
 from orgs.models import AccessKey, Organization
@@ -17,7 +18,7 @@ from orgs.models import AccessKey, Organization
 _CURL = '-H "Authorization: Bearer $KEY" $URL/api/v1/me'
 
 
-class Me(PortalView):
+class Me(APIView):
     required_scopes = {"PATCH": "org:write"}
 
     @operation(
@@ -36,7 +37,7 @@ class Me(PortalView):
     )
     def patch(self, request: Request) -> Response:
         caller, user = permissions.caller_of(request), permissions.user_of(request)
-        body = bodies.MyChanges.read(request.data)
+        body = bodies.MyChanges.read(body_of(request))
         organization = permissions.organization_of(request, body.default_org_id)
 
         def run() -> tuple[int, Any]:

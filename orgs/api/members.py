@@ -7,15 +7,16 @@ from typing import Any
 from django.db.models import Max, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kit.errors import ValidationError
 from kit.rest import lists
+from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs import memberships
 from orgs.access import capabilities, idempotency, permissions
 from orgs.access.callers import Caller
 from orgs.access.capabilities import Capability
-from orgs.access.views import PortalView
 from orgs.api import bodies, finding, shapes
 from orgs.models import AccessKey, Membership, Organization
 
@@ -23,7 +24,7 @@ _SCOPES = {"GET": "org:read", "PATCH": "org:write", "DELETE": "org:write"}
 _CURL = '-H "Authorization: Bearer $KEY" $URL/api/v1/orgs/$ORG/members'
 
 
-class Members(PortalView):
+class Members(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -43,7 +44,7 @@ class Members(PortalView):
         return Response(lists.answer(_lines(list(found)), page=page, total=rows.count()))
 
 
-class OneMember(PortalView):
+class OneMember(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -57,7 +58,7 @@ class OneMember(PortalView):
     def patch(self, request: Request, org_id: str, user_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         acting_as = permissions.require(request, organization, Capability.CHANGE_ROLES)
-        changes, moves = bodies.MemberChanges.read(request.data)
+        changes, moves = bodies.MemberChanges.read(body_of(request))
         if changes.role is None and not moves:
             raise ValidationError(role="A role or a department is needed.")
         by = permissions.caller_of(request).actor

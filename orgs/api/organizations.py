@@ -5,14 +5,15 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from kit.rest import lists
+from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs import organizations
 from orgs.access import idempotency, permissions
 from orgs.access.callers import Caller
 from orgs.access.capabilities import Capability
-from orgs.access.views import PortalView
 from orgs.api import bodies, shapes
 from orgs.models import Membership, Organization, Subscription
 
@@ -20,7 +21,7 @@ _SCOPES = {"GET": "org:read", "POST": "org:write", "PATCH": "org:write"}
 _HEADERS = '-H "Authorization: Bearer $KEY"'
 
 
-class Organizations(PortalView):
+class Organizations(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -46,7 +47,7 @@ class Organizations(PortalView):
         tag="orgs",
     )
     def post(self, request: Request) -> Response:
-        user, body = permissions.user_of(request), bodies.NewOrganization.read(request.data)
+        user, body = permissions.user_of(request), bodies.NewOrganization.read(body_of(request))
         caller = permissions.caller_of(request)
 
         def run() -> tuple[int, Any]:
@@ -56,7 +57,7 @@ class Organizations(PortalView):
         return idempotency.once(request, run)
 
 
-class OneOrganization(PortalView):
+class OneOrganization(APIView):
     required_scopes = _SCOPES
 
     @operation(
@@ -81,7 +82,7 @@ class OneOrganization(PortalView):
     def patch(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         permissions.require(request, organization, Capability.ADMINISTER)
-        caller, changes = permissions.caller_of(request), bodies.OrganizationChanges.read(request.data)
+        caller, changes = permissions.caller_of(request), bodies.OrganizationChanges.read(body_of(request))
 
         def run() -> tuple[int, Any]:
             changed = organizations.update(organization=organization, changes=changes, by=caller.actor)
@@ -90,7 +91,7 @@ class OneOrganization(PortalView):
         return idempotency.once(request, run)
 
 
-class Switch(PortalView):
+class Switch(APIView):
     required_scopes = _SCOPES
 
     @operation(

@@ -44,9 +44,7 @@ def test_amounts_of_all_sizes_never_spend_more_than_there_is_and_leave_nothing_t
     costs = [(n * 37) % 60 + 1 for n in range(WORKERS)]
     outcomes = race([spend(combining.submit, make.charge(team, None, cost)) for cost in costs])
     taken = sum(one.charge.credits for one in outcomes if isinstance(one, Settled))
-    refused = [
-        cost for cost, one in zip(costs, outcomes, strict=True) if not isinstance(one, Settled)
-    ]
+    refused = [cost for cost, one in zip(costs, outcomes, strict=True) if not isinstance(one, Settled)]
     assert taken == 1000 - make.pool(team).available <= 1000
     assert all(cost > make.pool(team).available for cost in refused)
 

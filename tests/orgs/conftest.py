@@ -43,11 +43,3 @@ def _plans(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def api() -> type[Api]:
     return Api
-
-
-@pytest.fixture(autouse=True)
-def _handler(settings):
-    settings.REST_FRAMEWORK = {
-        **settings.REST_FRAMEWORK,
-        "EXCEPTION_HANDLER": "kit.rest.errors.handle_exception",
-    }

@@ -9,7 +9,7 @@ from django.urls import get_resolver
 from orgs.models import Membership
 from tests.factories import orgs as make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.orgs.api_urls")]
+pytestmark = pytest.mark.django_db
 
 NEW_KEY = {"name": "CI", "kind": "organization", "scopes": ["usage:write"]}
 CALLERS = ("anonymous", "outsider", "member", "manager", "billing_admin", "admin", "owner", "system_admin")
@@ -123,7 +123,7 @@ def test_refuses_a_key_without_the_scope(world, api, endpoint):
 
 
 def test_has_no_address_that_the_table_misses():
-    patterns = get_resolver("orgs.api.urls").url_patterns
+    patterns: list[Any] = get_resolver("orgs.api.urls").url_patterns
     operations = set()
     for pattern in patterns:
         view = pattern.callback.view_class

@@ -1,5 +1,6 @@
 """Two owners who leave at the same moment: one of them stays. With the control that shows the race is real."""
 
+from collections.abc import Callable
 from threading import Barrier, BrokenBarrierError
 
 import pytest
@@ -20,15 +21,15 @@ def owners():
     return list(Membership.objects.filter(organization=second.organization))
 
 
-def leave(owner):
-    def run():
+def leave(owner: Membership) -> Callable[[], None]:
+    def run() -> None:
         with transactions.durable():
             memberships.remove(membership=owner, by=SYSTEM, acting_as="owner")
 
     return run
 
 
-def left(owners):
+def left(owners: list[Membership]) -> int:
     return Membership.objects.live().filter(pk__in=[one.pk for one in owners]).count()
 
 

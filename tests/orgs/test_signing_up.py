@@ -33,7 +33,7 @@ class TestSignupForm:
 class TestUsers:
     def test_have_their_address_in_small_letters_however_it_was_typed(self):
         assert make.user(email="Ada@Example.COM").email == "ada@example.com"
-        assert User.objects.get_by_natural_key("ADA@example.com")
+        assert User.objects.get_by_natural_key("ADA@example.com").email == "ada@example.com"
 
     @pytest.mark.parametrize("field", ["is_superuser", "email", "password", "public_id"])
     def test_change_nothing_but_what_may_be(self, field, db):
@@ -59,6 +59,7 @@ class TestCreateServiceKey:
         call_command("create_service_key", "gateway", "--scopes", "usage:write", "credits:read", stdout=out)
         text = out.getvalue().strip()
         key = keys.find(text)
+        assert key is not None
         assert (key.kind, key.name, key.scopes) == ("platform", "gateway", ["credits:read", "usage:write"])
         event = AuditEvent.objects.latest("pk")
         assert (event.organization, event.action, event.actor_kind) == ("platform", "key.issued", "operator")

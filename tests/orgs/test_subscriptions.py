@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -15,8 +16,8 @@ from tests.factories import orgs as make
 
 pytestmark = pytest.mark.django_db
 JANUARY, FEBRUARY, MARCH = (datetime(2027, month, 1, tzinfo=UTC) for month in (1, 2, 3))
-PERIOD = {"period_start": JANUARY, "period_end": FEBRUARY}
-FEE = {"amount_cents": 1900, "currency": "USD", "reference": "INV-1"}
+PERIOD: dict[str, Any] = {"period_start": JANUARY, "period_end": FEBRUARY}
+FEE: dict[str, Any] = {"amount_cents": 1900, "currency": "USD", "reference": "INV-1"}
 
 
 @pytest.fixture(autouse=True)
@@ -69,15 +70,16 @@ class TestSetPlan:
         assert subscriptions.plan_named(name).code == "starter"
 
     def test_refuses(self, team):
-        for wrong, error in [
+        cases: list[tuple[dict[str, Any], type[Exception]]] = [
             ({"plan_code": "platinum"}, NotFound),
             ({"plan_code": "none"}, ValidationError),
             ({"period_end": JANUARY}, ValidationError),
             ({"status": "past_due"}, ValidationError),
-        ]:
+        ]
+        for wrong, error in cases:
             with pytest.raises(error):
                 subscriptions.set_plan(
-                    **{"organization": team, "plan_code": "starter", "by": SYSTEM, **PERIOD, **wrong}
+                    **({"organization": team, "plan_code": "starter", "by": SYSTEM} | PERIOD | wrong)
                 )
 
     def test_gives_seats(self, team):

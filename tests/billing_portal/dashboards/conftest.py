@@ -17,7 +17,8 @@ def acme(db: None) -> Team:
     paul = team.joined_by(person("Paul Pool"))
     team.people |= {"mia": mia, "paul": paul}
     team.allocated(mia, "1000").spent(mia, "200.5", model="gpt-5").spent(mia, "0.25", model="llama", days=3)
-    team.spent(paul, "50", model="llama", service="search").held(mia, "20")
+    team.spent(paul, "50", model="llama", service="search")
+    team.held(mia, "20")
     return team
 
 

@@ -6,20 +6,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.db import connection
 from django.utils import timezone
 
 from credits.ledger import charging, grants
-from credits.ledger.commands import MakeCharge, PlaceHold, Settled, Spender
+from credits.ledger.commands import CaptureHold, MakeCharge, PlaceHold, Reach, Settled, Spender
 from credits.models import Grant
 from credits.pricing.costs import CreditsCost
 from credits.sharing import allocations
 from kit import transactions
 from orgs import memberships, organizations, subscriptions
 from orgs.audit.events import SYSTEM
-from orgs.models import Department, Membership, Organization, User
+from orgs.models import Department, DepartmentManager, Membership, Organization, User
 
 PASSWORD = "correct-horse-2026"
 LONG_AGO = 200
@@ -124,7 +125,7 @@ class Team:
         assert isinstance(outcome, Settled), outcome
         return self
 
-    def held(self, user: User, credits: str) -> "Team":
+    def held(self, user: User, credits: str) -> UUID:
         outcome = charging.settle_one(
             PlaceHold(
                 organization_id=self.organization.pk,
@@ -136,4 +137,25 @@ class Team:
             )
         )
         assert isinstance(outcome, Settled), outcome
+        assert outcome.hold is not None
+        return outcome.hold.pk
+
+    def overran(self, user: User, *, held: str, cost: str) -> "Team":
+        """Hold one amount and capture a larger one."""
+        outcome = charging.settle_one(
+            CaptureHold(
+                hold_id=self.held(user, held),
+                spender=Spender(made_by=user.public_id, user_id=user.pk),
+                reach=Reach.OWN,
+                cost=CreditsCost(Decimal(cost), model="gpt-5"),
+            )
+        )
+        assert isinstance(outcome, Settled), outcome
+        return self
+
+    def managed_by(self, user: User) -> "Team":
+        """Make a member the manager of their department."""
+        membership = Membership.objects.get(organization=self.organization, user=user)
+        assert membership.department is not None
+        DepartmentManager.objects.create(department=membership.department, membership=membership)
         return self

@@ -107,7 +107,8 @@ class TestAxis:
         ticks = charts.axis_ticks(highest)
         assert ticks[0] == 0
         assert ticks[-1] >= highest > ticks[-2]
-        assert 2 <= len(ticks) <= 6
+        assert 4 <= len(ticks) <= 6
+        assert ticks[-1] <= highest * Decimal("1.5")
 
     def test_has_an_axis_where_nothing_was_used(self):
         assert charts.axis_ticks(Decimal(0)) == [0, 1]

@@ -7,8 +7,12 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from credits.reports import figures, usage
+from kit import transactions
+from orgs import organizations, subscriptions
+from orgs.audit.events import SYSTEM
 from orgs.models import Membership, Organization, User
 from tests.billing_portal.dashboards.story import Team, person
 
@@ -17,15 +21,20 @@ SignIn = Callable[[User], Client]
 
 def text_of(response) -> str:
     """Return what a reader sees, in one line."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", response.content.decode()))
+    joined = response.content.decode().replace('<span class="decimals">', "")
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", joined))
 
 
 def key_figure(response, label: str) -> str:
     found = re.search(
-        rf'<h2 class="label">{label}</h2>\s*<p class="value[^>]*>([^<]*)</p>', response.content.decode()
+        rf'<h2 class="label">{label}</h2>\s*<p class="value[^>]*>(.*?)</p>', response.content.decode()
     )
     assert found, f"no key figure {label}"
-    return found[1]
+    return re.sub(r"<[^>]*>", "", found[1])
+
+
+def as_number(text: str) -> Decimal:
+    return Decimal(text.replace(",", ""))
 
 
 def overview(client: Client, organization: Organization, **query: object):
@@ -101,6 +110,43 @@ class TestOverviewOfTheWholeOrganization:
         assert "11\N{EN DASH}13 of 13" in text_of(overview(client, acme.organization, page=2))
         assert overview(client, acme.organization, page="nonsense").status_code == 200
 
+    def test_the_figures_on_it_keep_the_law_of_conservation(self, acme: Team, signed_in: SignIn):
+        acme.spent(acme.people["paul"], "0.333333")
+        page = overview(signed_in(acme.owner), acme.organization)
+        shown = [key_figure(page, label) for label in ("Available", "Held", "Reserved", "Used")]
+        assert sum(map(as_number, shown)) == page.context["pool"].granted == Decimal(10000)
+
+    def test_says_how_much_shortfall_is_open(self, signed_in: SignIn, db: None):
+        team = Team.made("Debtor").granted("10")
+        team.overran(team.owner, held="10", cost="12.5")
+        page = text_of(overview(signed_in(team.owner), team.organization))
+        assert "2.5 credits of shortfall are open:" in page
+        assert "2.5 short" in page
+
+    def test_says_that_a_suspended_organization_spends_nothing(self, acme: Team, signed_in: SignIn):
+        with transactions.durable():
+            organizations.suspend(organization=acme.organization, reason="test", by=SYSTEM)
+        assert "Acme is suspended." in text_of(overview(signed_in(acme.owner), acme.organization))
+
+    def test_says_that_the_plans_invoice_is_unpaid(self, acme: Team, signed_in: SignIn):
+        acme.on_plan("starter")
+        subscription = subscriptions.live(organization=acme.organization)
+        assert subscription is not None
+        with transactions.durable():
+            subscriptions.mark_past_due(subscription=subscription, since=timezone.now(), by=SYSTEM)
+        assert "last invoice is unpaid" in text_of(overview(signed_in(acme.owner), acme.organization))
+
+    def test_counts_calls_against_the_plan(self, acme: Team, signed_in: SignIn):
+        page = text_of(overview(signed_in(acme.owner), acme.organization))
+        assert "Calls today 3 of 100" in page
+        acme.on_plan("enterprise")
+        assert "Calls today unlimited" in text_of(overview(signed_in(acme.owner), acme.organization))
+
+    def test_feeds_on_the_latest_movements(self, acme: Team, signed_in: SignIn):
+        page = text_of(overview(signed_in(acme.owner), acme.organization))
+        assert "1,000 allocated to Mia Member" in page
+        assert "10,000 granted" in page
+
     def test_says_when_the_pool_is_empty(self, signed_in: SignIn, db: None):
         team = Team.made("Drained").granted("5")
         team.spent(team.owner, "5")
@@ -145,6 +191,29 @@ class TestOverviewOfAMember:
         assert "you and other members spend from it" in text_of(
             overview(signed_in(acme.people["paul"]), acme.organization)
         )
+
+    def test_says_that_an_allocation_is_used_up(self, acme: Team, signed_in: SignIn):
+        mia = acme.people["mia"]
+        acme.spent(mia, "779.25")
+        page = text_of(overview(signed_in(mia), acme.organization))
+        assert "Your allocation is used up." in page
+        assert "Exhausted" in page
+
+    def test_says_that_nobody_pays_where_the_pool_is_not_shared(self, acme: Team, signed_in: SignIn):
+        with transactions.durable():
+            organizations.update(
+                organization=acme.organization, changes={"shared_spending": "never"}, by=SYSTEM
+            )
+        client = signed_in(acme.people["paul"])
+        assert "Your requests here are refused." in text_of(overview(client, acme.organization))
+        assert "no allocation: your requests here are refused" in text_of(client.get("/billing/"))
+
+    def test_a_department_manager_sees_their_own_part_until_departments_have_pages(
+        self, acme: Team, signed_in: SignIn
+    ):
+        mia = acme.people["mia"]
+        acme.managed_by(mia)
+        assert "Reserved" not in text_of(overview(signed_in(mia), acme.organization))
 
     def test_outsiders_may_not_know_that_it_exists(self, acme: Team, outsider: User, signed_in: SignIn):
         client = signed_in(outsider)

@@ -58,9 +58,12 @@ class TestComponents:
         assert '<h2 id="plan">Plan</h2>' in page
         assert "inside" in page
 
-    def test_a_long_figure_is_set_smaller(self):
-        assert "value--long" not in drawn('{% kpi "Used" "30,420.5" %}{% endkpi %}')
-        assert "value--long" in drawn('{% kpi "Used" "1,234,567.123456" %}{% endkpi %}')
+    def test_a_long_figure_is_set_smaller_and_so_are_many_decimals(self):
+        assert '<p class="value num">30,420<span class="decimals">.512</span></p>' in drawn(
+            '{% kpi "Used" "30,420.512" %}{% endkpi %}'
+        )
+        assert '<p class="value num">2.5</p>' in drawn('{% kpi "Used" "2.5" %}{% endkpi %}')
+        assert "value--long" in drawn('{% kpi "Used" "1,234,567,890.123456" %}{% endkpi %}')
 
     @pytest.mark.parametrize("name", ["", "  ", "Żaneta"])
     def test_an_avatar_needs_no_name(self, name: str):

@@ -10,7 +10,7 @@ from orgs.models import IdempotentAnswer, Organization
 from tests.factories import orgs as make
 from tests.orgs.racing import race
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.orgs.api_urls")]
+pytestmark = pytest.mark.django_db
 PATH = "/api/v1/orgs"
 
 

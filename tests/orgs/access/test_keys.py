@@ -14,7 +14,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import AccessKey, Membership, User
 from tests.factories import orgs as make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.orgs.api_urls")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

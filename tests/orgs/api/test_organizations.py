@@ -10,7 +10,7 @@ from orgs.audit.models import AuditEvent
 from orgs.models import Membership, User
 from tests.factories import orgs as make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.orgs.api_urls")]
+pytestmark = pytest.mark.django_db
 
 LINE = {"id", "slug", "name", "kind", "role", "plan_code", "is_default", "is_active", "created_at"}
 

@@ -25,11 +25,11 @@ def chain():
     return list(AuditEvent.objects.filter(organization="org_a").order_by("sequence"))
 
 
-def broken(organization="org_a"):
+def broken(organization: str = "org_a") -> list[str]:
     return list(events.verify(organization=organization))
 
 
-def tamper(sql, *values):
+def tamper(sql: str, *values: str | int) -> None:
     """Change evidence as an attacker would who took the triggers off first."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER ALL")

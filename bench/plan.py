@@ -1,0 +1,64 @@
+"""What is compared: scenarios, the sides that take part, and where. Values only, without Django."""
+
+from dataclasses import dataclass
+from typing import Final
+
+PLACES: Final = ("process", "http", "pgbench")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One kind of charging. `sides` take their turns in this order, again and again."""
+
+    title: str
+    sides: tuple[str, ...] = ("textbook", "ours")
+    http_sides: tuple[str, ...] = ("textbook", "ours")
+    note: str = ""
+
+
+SCENARIOS: Final = {
+    "spread": Scenario(
+        title="charges over 1,000 allocations",
+        sides=("textbook", "ours", "counted"),
+        note="counted: ours again, for organizations on a plan with a finite quota (two more rows, shared by the "
+        "members of each); the textbook counts none in any turn",
+    ),
+    "hot": Scenario(title="charges on one allocation"),
+    "pairs": Scenario(
+        title="hold + capture over 1,000 allocations",
+        note="the textbook has no holds: a pair of ours, two requests, stands against one charge of the textbook",
+    ),
+    "batches": Scenario(
+        title="batches of 1,000 charges over 1,000 allocations",
+        note="charges a second; p50 and p99 of ours are of a whole batch, the textbook sends single charges",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the issue expects: a least ratio of rates, or a most of a lone client's p50."""
+
+    place: str
+    scenario: str
+    lone: bool
+    bound: float
+
+
+EXPECTED: Final = (
+    Expected(place="process", scenario="spread", lone=False, bound=6.0),
+    Expected(place="process", scenario="hot", lone=False, bound=12.0),
+    Expected(place="http", scenario="spread", lone=False, bound=4.0),
+    Expected(place="process", scenario="spread", lone=True, bound=1.2),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What this run was asked for."""
+
+    scenarios: list[str]
+    places: list[str]
+    clients: list[int]
+    seconds: float
+    turns: int

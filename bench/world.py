@@ -1,0 +1,124 @@
+"""What both sides charge to: 100 organizations of 10 members each, every member with an allocation."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from django.core.management import call_command
+from django.utils import timezone
+
+from bench import textbook
+from credits.ledger import grants
+from credits.models import Grant
+from credits.sharing import allocations
+from kit import transactions
+from orgs.access import keys
+from orgs.audit.events import SYSTEM
+from orgs.models import AccessKey, Membership, Organization, Plan, Subscription, User
+
+ORGANIZATIONS: Final = 100
+MEMBERS: Final = 10
+_SHARE: Final = Decimal(1_000_000)
+_ENDLESS: Final = 2_000_000_000
+"""Calls a day: a quota that is counted and never reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One of our allocations: whom a charge names, by key and by public id."""
+
+    organization_id: int
+    user_id: UUID
+    organization: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that clients must know; the same for all processes."""
+
+    unlimited: tuple[Spot, ...]
+    counted: tuple[Spot, ...]
+    """On a plan with a finite quota."""
+    textbook: tuple[tuple[int, int], ...]
+    """(organization, member) of the opponent's allocations."""
+    key: str
+    key_id: int
+    made_by: str
+
+
+def make() -> World:
+    """Migrate, fill both sides' tables, and issue the key that HTTP clients send."""
+    call_command("migrate", verbosity=0)
+    call_command("migrate", verbosity=0, run_syncdb=True)
+    plan = Plan.objects.create(code="counted", name="Counted", daily_calls=_ENDLESS, monthly_calls=_ENDLESS)
+    terms = keys.Terms(name="bench", scopes=[AccessKey.Scope.USAGE_WRITE])
+    with transactions.durable():
+        issued = keys.issue_platform(terms=terms, by=SYSTEM)
+    return World(
+        unlimited=tuple(_ours("Unlimited", Plan.objects.get(code="enterprise"))),
+        counted=tuple(_ours("Counted", plan)),
+        textbook=tuple(_textbooks()),
+        key=issued.text,
+        key_id=issued.key.pk,
+        made_by=issued.key.public_id,
+    )
+
+
+def spots(of: tuple[Spot, ...], *, hot: bool) -> list[Spot]:
+    """Return where clients charge: everywhere in random order, or at one allocation."""
+    return list(of[:1]) if hot else random.sample(of, len(of))
+
+
+def _ours(name: str, plan: Plan) -> Iterator[Spot]:
+    now = timezone.now()
+    for number in range(ORGANIZATIONS):
+        organization = Organization.objects.create(
+            name=f"{name} {number}", slug=f"{name}-{number}".casefold()
+        )
+        Subscription.objects.create(
+            organization=organization,
+            plan=plan,
+            started_at=now,
+            current_period_start=now,
+            current_period_end=now + timedelta(days=30),
+        )
+        for user in _allocate(organization):
+            yield Spot(organization.pk, user.pk, organization.public_id, user.public_id)
+
+
+def _allocate(organization: Organization) -> list[User]:
+    """Give the organization its members, and each of them a share of what it is granted."""
+    users = User.objects.bulk_create(
+        User(email=f"{organization.slug}-{member}@bench.example", name=f"Member {member}", password="!")
+        for member in range(MEMBERS)
+    )
+    Membership.objects.bulk_create(Membership(organization=organization, user=user) for user in users)
+    with transactions.durable():
+        grants.grant(
+            organization=organization,
+            source=Grant.Source.PROMOTION,
+            credits=_SHARE * MEMBERS,
+            reference="bench",
+            by=SYSTEM,
+        )
+    shares = [allocations.Share(user=user, credits=_SHARE) for user in users]
+    with transactions.durable():
+        allocations.assign_all(organization=organization, shares=shares, by=SYSTEM)
+    return users
+
+
+def _textbooks() -> Iterator[tuple[int, int]]:
+    """Fill the opponent's tables; members are numbered from 1, as least.sql draws them."""
+    for number in range(ORGANIZATIONS):
+        organization = textbook.Organization.objects.create(name=f"Textbook {number}")
+        members = range(1, MEMBERS + 1)
+        textbook.Allocation.objects.bulk_create(
+            textbook.Allocation(organization=organization, member=member, remaining=_SHARE)
+            for member in members
+        )
+        yield from ((organization.pk, member) for member in members)

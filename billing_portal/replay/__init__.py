@@ -1,0 +1,1 @@
+"""Replaying a trace of real LLM requests through the portal's REST API, as a gateway would send them."""

@@ -1,0 +1,219 @@
+"""One order of locks for all: every verb's locking statements, collected as PostgreSQL gets them, and compared with it."""
+
+import re
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from credits.ledger import charging
+from credits.models import Shortfall
+from kit import transactions
+from orgs import departments, memberships
+from orgs.audit.events import SYSTEM
+from tests.factories import credits as make
+
+pytestmark = pytest.mark.django_db
+
+ORDER = [
+    ("membership", r'FROM "orgs_membership".*FOR NO KEY UPDATE'),
+    ("department", r'FROM "orgs_department".*FOR NO KEY UPDATE'),
+    ("transaction keys", r"INSERT INTO credits_transactionkey"),
+    ("pools", r'FROM "credits_creditpool".*FOR NO KEY UPDATE'),
+    ("allocations", r'FROM "credits_allocation".*FOR NO KEY UPDATE'),
+    ("holds", r'FROM "credits_hold".*FOR NO KEY UPDATE'),
+    ("quotas", r"INSERT INTO credits_quotausage"),
+    ("shortfalls", r'FROM "credits_shortfall".*FOR NO KEY UPDATE'),
+    ("rollups", r"INSERT INTO credits_dailyusage"),
+    ("audit head", r"audit_audithead.*(FOR NO KEY UPDATE|ON CONFLICT)"),
+]
+"""architecture.md «Locks», as far as it is built."""
+
+
+@contextmanager
+def statements(monkeypatch):
+    seen = []
+    execute = psycopg.Cursor.execute
+
+    def listen(self, query, *args, **kwargs):
+        seen.append(str(query))
+        return execute(self, query, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Cursor, "execute", listen)
+        yield seen
+
+
+def locks_of(monkeypatch, act):
+    """Return what each transaction of the act locks, in order of first need."""
+    with statements(monkeypatch) as seen:
+        act()
+    rounds, locks = [], []
+    for query in seen:
+        if re.match(r"(RELEASE )?SAVEPOINT|BEGIN|COMMIT", query) and locks:
+            if query.startswith("RELEASE"):
+                rounds.append(locks)
+                locks = []
+            continue
+        kind = next((name for name, pattern in ORDER if re.search(pattern, query, re.DOTALL)), None)
+        if kind is not None:
+            locks.append(kind)
+    return [*rounds, locks] if locks else rounds
+
+
+def check_order(monkeypatch, act, *needed):
+    ranks = {name: rank for rank, (name, _) in enumerate(ORDER)}
+    rounds = locks_of(monkeypatch, act)
+    for locks in rounds:
+        assert [ranks[one] for one in locks] == sorted(ranks[one] for one in locks), locks
+    found = {one for locks in rounds for one in locks}
+    assert found >= set(needed), f"{found} was locked"
+
+
+@pytest.fixture
+def team():
+    made = make.team(100, unlimited=False)
+    make.limit_calls(made, day=100, month=100)
+    return made
+
+
+def settle(*commands):
+    return lambda: charging.settle(commands)
+
+
+def test_a_charge(monkeypatch, team):
+    user = make.member(team, 10)
+    check_order(
+        monkeypatch, settle(make.charge(team, user)), "transaction keys", "allocations", "quotas", "rollups"
+    )
+
+
+def test_a_batch_of_everything(monkeypatch, team):
+    user = make.member(team, 40)
+    holds = [make.held(team, who, 1) for who in (user, user, None)]
+    commands = [
+        make.charge(team, user),
+        make.hold(team, None),
+        make.capture(holds[0], 2),
+        make.release(holds[1]),
+        make.capture(holds[2], 1),
+    ]
+    check_order(
+        monkeypatch,
+        settle(*commands),
+        "transaction keys",
+        "pools",
+        "allocations",
+        "holds",
+        "quotas",
+        "rollups",
+    )
+
+
+def test_a_capture_on_a_closed_allocation(monkeypatch, team):
+    user = make.member(team, 40)
+    hold = make.held(team, user, 10)
+    make.revoke(team, user)
+    check_order(monkeypatch, settle(make.capture(hold, 5)), "pools", "allocations", "holds", "rollups")
+
+
+def test_a_charge_that_settles_a_debt(monkeypatch, team):
+    make.captured(make.held(team, None, 100), 150)
+    with transactions.durable():
+        Shortfall.objects.update(created_at="2026-01-01T00:00:00Z")
+    check_order(monkeypatch, lambda: make.grant(team, 500), "pools", "shortfalls", "rollups", "audit head")
+
+
+@pytest.mark.parametrize("credits", [40, 5])
+def test_allocating_while_a_debt_is_open(monkeypatch, team, credits):
+    user = make.member(team, 20)
+    other = make.member(team, 10)
+    make.captured(make.held(team, None, 70), 75)
+    make.charged(team, other, 10)
+
+    def allocate():
+        with transactions.durable():
+            make.allocations.assign_all(
+                organization=team, shares=[make.Share(user=user, credits=make.Decimal(5))], by=SYSTEM
+            )
+
+    check_order(
+        monkeypatch, allocate, "membership", "pools", "allocations", "shortfalls", "rollups", "audit head"
+    )
+
+
+def test_revoking_while_a_debt_is_open(monkeypatch, team):
+    user = make.member(team, 20)
+    make.captured(make.held(team, None, 80), 85)
+    check_order(
+        monkeypatch,
+        lambda: make.revoke(team, user),
+        "pools",
+        "allocations",
+        "shortfalls",
+        "rollups",
+        "audit head",
+    )
+
+
+def test_a_transfer(monkeypatch, team):
+    department = make.department(team, 10)
+    check_order(monkeypatch, lambda: make.fund(department, 5), "pools", "audit head")
+
+
+def test_a_reversal(monkeypatch, team):
+    charge = make.charged(team, make.member(team, 20), 10)
+    check_order(monkeypatch, lambda: make.reversal(charge), "pools", "allocations", "rollups")
+
+
+def test_removing_a_member(monkeypatch, team):
+    user = make.member(team, 20)
+    membership = make.membership(team, user)
+    check_order(
+        monkeypatch,
+        lambda: memberships.remove(membership=membership, by=SYSTEM, acting_as="owner"),
+        "membership",
+        "pools",
+        "allocations",
+        "audit head",
+    )
+
+
+def test_archiving_a_department(monkeypatch, team):
+    department = make.department(team)
+    make.member(team, 10, department=department)
+    make.fund(department, 20)
+    make.member(team, 10, department=department)
+    check_order(
+        monkeypatch,
+        lambda: departments.archive(department=department, by=SYSTEM),
+        "membership",
+        "department",
+        "pools",
+        "allocations",
+        "audit head",
+    )
+
+
+def test_pools_are_locked_organization_first_then_by_key(monkeypatch, team):
+    make.department(team, 10)
+    with statements(monkeypatch) as seen:
+        make.fund(make.department(team), 5)
+    [query] = [one for one in seen if re.search(ORDER[3][1], one)]
+    assert re.search(
+        r'ORDER BY "credits_creditpool"."department_id" ASC NULLS FIRST, 2 ASC|NULLS FIRST', query
+    )
+
+
+def test_a_wrong_order_is_seen(monkeypatch, team):
+    """Negative control: take the audit head first, and the check fails."""
+    from orgs.audit import events
+
+    user = make.member(team, 20)
+
+    def backwards():
+        events.record(organization=team.public_id, by=SYSTEM, action="test", target="")
+        make.revoke(team, user)
+
+    with pytest.raises(AssertionError):
+        check_order(monkeypatch, backwards)

@@ -1,0 +1,21 @@
+"""What the tests of the contract share: a scene to call about, and no keys remembered from the test before."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orgs.access import keys
+from tests.factories import api
+from tests.factories.api import Scene
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_keys() -> Iterator[None]:
+    keys.forget_cached()
+    yield
+    keys.forget_cached()
+
+
+@pytest.fixture
+def scene(db: None) -> Scene:
+    return api.scene()
