@@ -3,10 +3,15 @@
 from django.urls import path
 
 from credits.api import inquiries, reading, sharing, usage
+from orgs.access import keys
+from orgs.models import AccessKey
 
 
 class HoldsPath(inquiries.OpenHolds, usage.Holds):
-    """GET lists open holds, POST places one."""
+    """GET lists open holds, POST places one; only the latter may remember keys, since it reads them again."""
+
+    def find_key(self, text: str) -> AccessKey | None:
+        return super().find_key(text) if self.request.method == "POST" else keys.find(text)
 
 
 urlpatterns = [

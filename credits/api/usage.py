@@ -18,8 +18,7 @@ from credits.ledger.standing import NotAMember
 from kit.errors import DomainError, NotFound, ValidationError
 from kit.rest.parsing import body_of
 from kit.rest.schema import operation
-from orgs.access import permissions
-from orgs.access.authentication import EndingKeyAuthentication, SessionAuthentication, UsageKeyAuthentication
+from orgs.access import keys, permissions
 from orgs.access.callers import SESSION, Caller
 from orgs.models import AccessKey
 
@@ -32,14 +31,17 @@ _REFUSALS: Final = (400, 402, 403, 404, 409, 413, 415, 422, 429, 503)
 class UsageView(APIView):
     """A view of the hot path: keys come from this process's memory, so it must end in a read after the lock."""
 
-    authentication_classes = [UsageKeyAuthentication, SessionAuthentication]
     required_scopes = AccessKey.Scope.USAGE_WRITE
+
+    def find_key(self, text: str) -> AccessKey | None:
+        return keys.find_cached(text)
 
 
 class EndingView(UsageView):
     """A view of the hot path that ends a hold: a key that was revoked since it placed it still may."""
 
-    authentication_classes = [EndingKeyAuthentication, SessionAuthentication]
+    def find_key(self, text: str) -> AccessKey | None:
+        return keys.find_cached(text) or keys.find_any(text)
 
 
 class Holds(UsageView):

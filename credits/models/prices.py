@@ -1,10 +1,13 @@
 """The price table: what a token, an image or a unit of a service costs, in `PRICE_CURRENCY`, before markup."""
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.db.models import Q
+
+_TOO_MUCH: Final = Decimal(1_000_000_000)
+"""No price comes near; the bound refuses NaN, which PostgreSQL sorts above every number."""
 
 
 def price_field(**options: Any) -> "models.DecimalField[Any, Any]":
@@ -43,8 +46,13 @@ class Price(models.Model):
                 fields=["kind", "name", "size", "quality", "valid_from"], name="price_once_per_start"
             ),
             models.CheckConstraint(
-                condition=Q(input_price__gte=0, output_price__gte=0, each_price__gte=0)
-                & (Q(cached_input_price__isnull=True) | Q(cached_input_price__gte=0)),
+                condition=Q(input_price__gte=0, input_price__lt=_TOO_MUCH)
+                & Q(output_price__gte=0, output_price__lt=_TOO_MUCH)
+                & Q(each_price__gte=0, each_price__lt=_TOO_MUCH)
+                & (
+                    Q(cached_input_price__isnull=True)
+                    | Q(cached_input_price__gte=0, cached_input_price__lt=_TOO_MUCH)
+                ),
                 name="price_not_negative",
             ),
         ]

@@ -5,6 +5,7 @@ default makes it optional in a body, `Decimal` is a decimal string.
 """
 
 import dataclasses
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import append_meta
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse, extend_schema
 
+_NOT_IN_A_NAME: Final = re.compile(r"[^a-z0-9]+")
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 _SIMPLE: Final[Mapping[Any, dict[str, Any]]] = {
@@ -77,7 +79,7 @@ def operation(
 ) -> Callable[[_View], _View]:
     """Describe a view's method: `answers` and `request` are shapes, schema dicts or None for no body.
 
-    401 is added to `errors`; `curl` is one line with `$URL` and `$KEY` in it.
+    The summary also names the operation, so no two may be the same. 401 is added to `errors`; `curl` is one line with `$URL` and `$KEY` in it.
     """
     statuses = sorted({401, *errors})
     responses: dict[int, Any] = {
@@ -89,6 +91,7 @@ def operation(
     }
     return extend_schema(
         summary=summary,
+        operation_id=_NOT_IN_A_NAME.sub("_", summary.lower()).strip("_"),
         description=f"```\n{curl}\n```" if curl else "",
         request={"application/json": request} if request is not None else None,
         responses=responses,

@@ -148,9 +148,9 @@ def test_two_orders_of_locking_do_deadlock(deadlocks):
 
     def lock(first, second):
         with transaction.atomic():
-            list(first)
+            list(first.all())
             both.wait(timeout=5)
-            list(second)
+            list(second.all())
 
     outcomes = race([lambda: lock(*rows), lambda: lock(*reversed(rows))])
     assert [type(one) for one in outcomes].count(OperationalError) == 1

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from credits.ledger import charging
-from credits.models import Shortfall
 from kit import transactions
 from orgs import departments, memberships
 from orgs.audit.events import SYSTEM
@@ -119,13 +118,10 @@ def test_a_capture_on_a_closed_allocation(monkeypatch, team):
 
 def test_a_charge_that_settles_a_debt(monkeypatch, team):
     make.captured(make.held(team, None, 100), 150)
-    with transactions.durable():
-        Shortfall.objects.update(created_at="2026-01-01T00:00:00Z")
     check_order(monkeypatch, lambda: make.grant(team, 500), "pools", "shortfalls", "rollups", "audit head")
 
 
-@pytest.mark.parametrize("credits", [40, 5])
-def test_allocating_while_a_debt_is_open(monkeypatch, team, credits):
+def test_allocating_while_a_debt_is_open(monkeypatch, team):
     user = make.member(team, 20)
     other = make.member(team, 10)
     make.captured(make.held(team, None, 70), 75)

@@ -121,7 +121,9 @@ class TestAPersonalKey:
 
     def test_names_any_organization_of_its_user_whatever_is_active(self, scene, elsewhere):
         switch(scene, elsewhere)
-        payer = done(scene.key("personal").post("/usage/holds", body(org_id=scene.org.public_id)), 201)["payer"]
+        payer = done(scene.key("personal").post("/usage/holds", body(org_id=scene.org.public_id)), 201)[
+            "payer"
+        ]
         assert payer["org_id"] == scene.org.public_id
 
     @pytest.mark.parametrize("path", ["/usage/holds", "/usage/charges", "/usage/check", "/usage/estimate"])
