@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from bench.figures import Sample
-from bench.world import World
+from bench.spots import World
 
 PROCESSES: Final = 2
 
@@ -65,8 +65,9 @@ def crew(world: World) -> Iterator[Crew]:
     context = multiprocessing.get_context("spawn")
     pairs = [context.Pipe() for _ in range(PROCESSES)]
     workers = [context.Process(target=_work, args=(theirs, world), daemon=True) for _, theirs in pairs]
-    for worker in workers:
+    for worker, (_, theirs) in zip(workers, pairs, strict=True):
         worker.start()
+        theirs.close()  # so that a worker that ends is noticed as one
     try:
         yield Crew([ours for ours, _ in pairs])
     finally:
@@ -74,6 +75,7 @@ def crew(world: World) -> Iterator[Crew]:
             ours.close()
         for worker in workers:
             worker.join(timeout=10)
+            worker.kill()
 
 
 def _work(pipe: "Connection[Sample | str, Job | str]", world: World) -> None:

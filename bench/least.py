@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Sample
-from bench.world import MEMBERS, ORGANIZATIONS
+from bench.spots import MEMBERS, ORGANIZATIONS
 from billing_portal.embedded import postgres
 from billing_portal.embedded.places import DATABASE, Instance
 

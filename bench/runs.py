@@ -11,8 +11,8 @@ from bench import clients, least, scripts, server, traffic, world
 from bench.clients import Crew
 from bench.figures import Row, Sample, Series
 from bench.plan import SCENARIOS, Wanted
+from bench.spots import World
 from bench.work import BATCH
-from bench.world import World
 from billing_portal.embedded.places import Instance
 from credits.ledger import reconcile
 

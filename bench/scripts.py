@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from bench.spots import Spot, World
 from bench.traffic import Script
 from bench.work import BATCH, CREDITS, MODEL, TOKENS
-from bench.world import Spot, World
 
 _numbers = itertools.count()
 _RUN: Final = os.urandom(4).hex()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from bench import textbook
-from bench.world import Spot, World
+from bench.spots import Spot, World
 from credits.ledger import charging, combining
 from credits.ledger.commands import CaptureHold, MakeCharge, Outcome, PlaceHold, Reach, Settled, Spender
 from credits.pricing.costs import CreditsCost

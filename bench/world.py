@@ -1,17 +1,15 @@
-"""What both sides charge to: 100 organizations of 10 members each, every member with an allocation."""
+"""Filling both sides' tables: organizations with members, every member with an allocation."""
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
-from uuid import UUID
 
 from django.core.management import call_command
 from django.utils import timezone
 
 from bench import textbook
+from bench.spots import MEMBERS, ORGANIZATIONS, Spot, World
 from credits.ledger import grants
 from credits.models import Grant
 from credits.sharing import allocations
@@ -20,35 +18,9 @@ from orgs.access import keys
 from orgs.audit.events import SYSTEM
 from orgs.models import AccessKey, Membership, Organization, Plan, Subscription, User
 
-ORGANIZATIONS: Final = 100
-MEMBERS: Final = 10
 _SHARE: Final = Decimal(1_000_000)
 _ENDLESS: Final = 2_000_000_000
 """Calls a day: a quota that is counted and never reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """One of our allocations: whom a charge names, by key and by public id."""
-
-    organization_id: int
-    user_id: UUID
-    organization: str
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything that clients must know; the same for all processes."""
-
-    unlimited: tuple[Spot, ...]
-    counted: tuple[Spot, ...]
-    """On a plan with a finite quota."""
-    textbook: tuple[tuple[int, int], ...]
-    """(organization, member) of the opponent's allocations."""
-    key: str
-    key_id: int
-    made_by: str
 
 
 def make() -> World:
@@ -67,11 +39,6 @@ def make() -> World:
         key_id=issued.key.pk,
         made_by=issued.key.public_id,
     )
-
-
-def spots(of: tuple[Spot, ...], *, hot: bool) -> list[Spot]:
-    """Return where clients charge: everywhere in random order, or at one allocation."""
-    return list(of[:1]) if hot else random.sample(of, len(of))
 
 
 def _ours(name: str, plan: Plan) -> Iterator[Spot]:

@@ -23,7 +23,7 @@ PARTS_LOOKED_AFTER_EVERY = 5.0  # seconds
 CRASHED_AT_ONCE = 5.0  # seconds: a child that ends sooner waits for changed code, or it would start for ever
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked us to stop
+class Interrupted(Exception):
     """Ctrl-C, SIGTERM, a closed terminal, or the `make` above us has gone."""
 
 

@@ -1,7 +1,7 @@
 """The one error of this package that a person reads."""
 
 
-class Trouble(Exception):  # noqa: N818 - it is printed as a sentence, not handled as an error class
+class Trouble(Exception):
     """What failed, why, and the next command, in one line; printed without a traceback."""
 
     def __init__(self, what: str, *, why: str, do: str) -> None:

@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 MISSING = "is not set: see .env.example, or set DEBUG=1 for a portal that brings its own parts"
 
 
-class WrongURL(ValueError):  # noqa: N818 - its text is what the operator reads
+class WrongURL(ValueError):
     """A URL that cannot be used; the text says why and quotes nothing of it."""
 
 

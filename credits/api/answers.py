@@ -152,10 +152,15 @@ def respond(outcome: Outcome, *, created: int = 200) -> Response:
     if isinstance(outcome, DomainError):
         raise with_way_out(outcome)
     response = Response(settled(outcome), status=200 if outcome.replayed else created)
-    if outcome.payer is not None:
-        response[_REMAINING] = amounts.text(outcome.payer.remaining)
     if outcome.replayed:
         response["Idempotent-Replayed"] = "true"
+    return with_remaining(response, outcome.payer)
+
+
+def with_remaining(response: Response, who: Payer | None) -> Response:
+    """Add the header that says what the payer has left."""
+    if who is not None:
+        response[_REMAINING] = amounts.text(who.remaining)
     return response
 
 

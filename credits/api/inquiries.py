@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -9,14 +10,16 @@ from rest_framework.views import APIView
 from credits import amounts
 from credits.api import answers, requests, spenders
 from credits.api.requests import UsageRequest
-from credits.api.usage import UsageView, hold_command
+from credits.api.usage import UsageView, hidden, hold_command
 from credits.ledger import checking, reversals
+from credits.ledger.standing import NotAMember
 from credits.models import Hold
 from kit import transactions
 from kit.errors import NotFound, PermissionDenied, ValidationError
 from kit.rest import lists
 from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
+from orgs import organizations
 from orgs.access import keys, permissions
 from orgs.access.callers import SESSION, Caller
 from orgs.access.capabilities import Capability
@@ -36,9 +39,12 @@ class Check(UsageView):
     def post(self, request: Request) -> Response:
         caller = permissions.caller_of(request)
         asked = UsageRequest.parse(body_of(request), shape=requests.HoldRequest, needs_id=False)
-        checked = checking.check(hold_command(request, caller, asked))
+        command = hold_command(request, caller, asked)
+        checked = checking.check(command)
         refusal = checked.refusal
-        return Response(
+        if refusal is not None and (told := hidden(caller, command, refusal)) is not refusal:
+            raise told
+        response = Response(
             {
                 "allowed": refusal is None,
                 "needed": amounts.text(checked.needed),
@@ -47,6 +53,7 @@ class Check(UsageView):
                 "error": None if refusal is None else answers.error(answers.with_way_out(refusal)),
             }
         )
+        return answers.with_remaining(response, checked.payer)
 
 
 class Estimate(UsageView):
@@ -62,7 +69,11 @@ class Estimate(UsageView):
     def post(self, request: Request) -> Response:
         caller = permissions.caller_of(request)
         asked = UsageRequest.parse(body_of(request), shape=requests.HoldRequest, needs_id=False)
-        priced = checking.estimate(hold_command(request, caller, asked))
+        command = hold_command(request, caller, asked)
+        try:
+            priced = checking.estimate(command)
+        except NotAMember as refusal:
+            raise hidden(caller, command, refusal) from None
         return Response({"credits": amounts.text(priced.credits), "price": priced.explanation})
 
 
@@ -75,13 +86,16 @@ class OpenHolds(APIView):
         summary="List open holds",
         answers={200: list_of(answers.HoldShape)},
         errors=(400, 403, 404, 422),
-        parameters=lists.PAGE_PARAMETERS,
+        parameters=(
+            *lists.PAGE_PARAMETERS,
+            OpenApiParameter("org_id", str, description="for keys that are not bound to one"),
+        ),
         curl='curl $URL/api/v1/usage/holds -H "Authorization: Bearer $KEY"',
         tag="usage",
     )
     def get(self, request: Request) -> Response:
         caller = permissions.caller_of(request)
-        organization = permissions.organization_of(request, request.query_params.get("org_id"))
+        organization = _organization(request, caller)
         rows = Hold.objects.active().filter(organization=organization)
         if not _sees_all(caller, organization):
             rows = rows.filter(user=permissions.user_of(request))
@@ -175,6 +189,18 @@ def _introspected(key: AccessKey) -> dict[str, object]:
         "scopes": key.scopes,
         "rate_limit": None,
     }
+
+
+def _organization(request: Request, caller: Caller) -> Organization:
+    """Return the organization that is named or bound, else for a person the one that their next hold is for."""
+    named = request.query_params.get("org_id")
+    if (
+        not named
+        and "X-Organization" not in request.headers
+        and caller.kind in (SESSION, AccessKey.Kind.PERSONAL)
+    ):
+        return organizations.active_for(user=permissions.user_of(request))
+    return permissions.organization_of(request, named)
 
 
 def _sees_all(caller: Caller, organization: Organization) -> bool:

@@ -87,18 +87,22 @@ class PriceShape(Shape):
     currency: str
 
 
-_USAGE_PARAMETERS: Final = (
+_RECORD_PARAMETERS: Final = (
     OpenApiParameter("start_date", date),
     OpenApiParameter("end_date", date, description="included"),
     OpenApiParameter("days", int, description="instead of dates: as many days up to today"),
-    OpenApiParameter("group_by", str, enum=list(GROUPINGS)),
     OpenApiParameter("user_id", str),
     OpenApiParameter("department_id", str),
     OpenApiParameter("service", str),
     OpenApiParameter("provider", str),
     OpenApiParameter("model", str),
+)
+_USAGE_PARAMETERS: Final = (
+    *_RECORD_PARAMETERS,
+    OpenApiParameter("group_by", str, enum=list(GROUPINGS)),
     OpenApiParameter("format", str, enum=["json", "csv"]),
 )
+_DATES: Final = frozenset({"start_date", "end_date", "days"})
 
 
 class Usage(APIView):
@@ -138,7 +142,7 @@ class Records(APIView):
         summary="List usage records with how their price came about",
         answers={200: cursor_list_of(RecordShape)},
         errors=(400, 403, 404, 422),
-        parameters=lists.CURSOR_PARAMETERS,
+        parameters=(*lists.CURSOR_PARAMETERS, *_RECORD_PARAMETERS),
         curl='curl $URL/api/v1/org-billing/credits/$ORG/records -H "Authorization: Bearer $KEY"',
         tag="credits",
     )
@@ -150,6 +154,10 @@ class Records(APIView):
             rows = rows.filter(user_id__in=filters.users)
         if filters.departments is not None:
             rows = rows.filter(department_id__in=filters.departments)
+        named = {name: getattr(filters, name) for name in ("service", "provider", "model")}
+        rows = rows.filter(**{name: value for name, value in named.items() if value})
+        if _DATES & request.query_params.keys():
+            rows = rows.filter(day__range=_dates(request, organization))
         limit = lists.limit_of(request)
         return Response(
             lists.cursor_answer(

@@ -112,6 +112,13 @@ ALLOCATION_FILTERS: Final = (
 )
 
 
+def pool_for(request: Request, organization: Organization) -> dict[str, Any]:
+    """Return as much of an organization's figures as the caller may see."""
+    if permissions.allows(permissions.caller_of(request), organization, Capability.SEE_FIGURES):
+        return pool(organization)
+    return member_pool(organization, permissions.user_of(request))
+
+
 def pool(organization: Organization) -> dict[str, Any]:
     """Return all figures of an organization, its departments' included."""
     whole = figures.organization_figures(organization=organization)

@@ -38,10 +38,7 @@ class Pool(APIView):
     )
     def get(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
-        caller = permissions.caller_of(request)
-        if permissions.allows(caller, organization, Capability.SEE_FIGURES):
-            return Response(shapes.pool(organization))
-        return Response(shapes.member_pool(organization, permissions.user_of(request)))
+        return Response(shapes.pool_for(request, organization))
 
 
 class Allocate(APIView):
@@ -70,7 +67,10 @@ class Allocate(APIView):
             made = allocations.assign_all(organization=organization, shares=shares, by=by)
             shown = [shapes.allocation(figures.allocation(row)) for row in made]
             answer = {"allocations": shown} if is_bulk else {"allocation": shown[0]}
-            return 200 if known == len(shares) else 201, {**answer, "pool": shapes.pool(organization)}
+            return 200 if known == len(shares) else 201, {
+                **answer,
+                "pool": shapes.pool_for(request, organization),
+            }
 
         return idempotency.once(request, assign)
 
@@ -135,7 +135,7 @@ class AllocationDetail(APIView):
             else:
                 share = Share(user=user, credits=credits, mode=mode, notes=notes)
                 row = allocations.assign(organization=organization, share=share, by=by)
-            return 200, _both(organization, row)
+            return 200, _both(request, organization, row)
 
         return idempotency.once(request, change)
 
@@ -155,13 +155,14 @@ class AllocationDetail(APIView):
             request,
             lambda: (
                 200,
-                _both(organization, allocations.revoke(organization=organization, user=user, by=by)),
+                _both(request, organization, allocations.revoke(organization=organization, user=user, by=by)),
             ),
         )
 
 
-def _both(organization: Organization, row: Allocation) -> dict[str, Any]:
-    return {"allocation": shapes.allocation(figures.allocation(row)), "pool": shapes.pool(organization)}
+def _both(request: Request, organization: Organization, row: Allocation) -> dict[str, Any]:
+    shown = shapes.allocation(figures.allocation(row))
+    return {"allocation": shown, "pool": shapes.pool_for(request, organization)}
 
 
 def _items(body: Mapping[str, Any]) -> tuple[list[Any], bool]:

@@ -44,7 +44,8 @@ def organization_of(request: Request, caller: Caller, named: str | None, *, may_
     if caller.organization_id is not None:
         return caller.organization_id
     if caller.user is not None and (may_follow_active or caller.kind == SESSION):
-        return organizations.active_for(user=caller.user).pk
+        user = User.objects.get(pk=caller.user.pk)  # the key's own row may be seconds old, the switch is not
+        return organizations.active_for(user=user).pk
     raise InvalidRequest("Name an organization: org_id, or the header X-Organization.")
 
 

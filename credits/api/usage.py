@@ -13,7 +13,8 @@ from rest_framework.views import APIView
 from credits.api import answers, requests, spenders
 from credits.api.requests import UsageRequest
 from credits.ledger import charging, combining
-from credits.ledger.commands import CaptureHold, Command, MakeCharge, Outcome, PlaceHold, ReleaseHold
+from credits.ledger.commands import CaptureHold, Command, MakeCharge, Outcome, PlaceHold, ReleaseHold, Spend
+from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.standing import NotAMember
 from kit.errors import DomainError, NotFound, ValidationError
 from kit.rest.parsing import body_of
@@ -25,6 +26,7 @@ from orgs.models import AccessKey
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _BACKDATED: Final = timedelta(days=7)
 _AHEAD: Final = timedelta(minutes=1)
+_PERSONS: Final = frozenset({SESSION, AccessKey.Kind.PERSONAL})
 _REFUSALS: Final = (400, 402, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
@@ -138,7 +140,9 @@ class ChargeBatch(UsageView):
         parsed = [_parsed(request, caller, item) for item in items]
         commands = [one for one in parsed if not isinstance(one, DomainError)]
         outcomes = iter(charging.settle(commands))
-        decided = [one if isinstance(one, DomainError) else _hidden(caller, next(outcomes)) for one in parsed]
+        decided = [
+            one if isinstance(one, DomainError) else hidden(caller, one, next(outcomes)) for one in parsed
+        ]
         results = [answers.batch_result(_named(item), one) for item, one in zip(items, decided, strict=True)]
         counts = [result["status"] for result in results]
         return Response(
@@ -153,7 +157,7 @@ class ChargeBatch(UsageView):
 
 def submit(caller: Caller, command: Command) -> Outcome:
     """Settle a command with whatever else this process has waiting."""
-    return _hidden(caller, combining.submit(command))
+    return hidden(caller, command, combining.submit(command))
 
 
 def hold_command(request: Request, caller: Caller, asked: UsageRequest) -> PlaceHold:
@@ -225,8 +229,14 @@ def _named(item: object) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _hidden(caller: Caller, outcome: Outcome) -> Outcome:
-    """Return «not found» to a person who named an organization that they do not belong to, and may not know of."""
-    if isinstance(outcome, NotAMember) and caller.kind in (SESSION, AccessKey.Kind.PERSONAL):
+def hidden(caller: Caller, command: Command, outcome: Outcome) -> Outcome:
+    """Return «not found» for an organization or member that the caller may not know of; else the outcome."""
+    if isinstance(outcome, NotAMember) and caller.kind in _PERSONS:
         return NotFound("There is no such organization.")
+    if isinstance(outcome, NotAMember) and caller.kind == AccessKey.Kind.ORGANIZATION:
+        return NotFound("There is no such user.")
+    if isinstance(outcome, IdempotencyConflict) and caller.kind in _PERSONS and isinstance(command, Spend):
+        visible = permissions.visible_organizations(caller)
+        if not visible.filter(pk=command.organization_id).exists():
+            return NotFound("There is no such organization.")
     return outcome

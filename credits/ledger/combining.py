@@ -85,17 +85,17 @@ class Combiner(Generic[_Item, _Result]):
         try:
             woken = waiter.woken.wait(PATIENCE_SECONDS)
         except BaseException:
-            self._leave(waiter)
+            self._leave(waiter, even_leading=True)
             if waiter.leads:
                 self._hand_on()
             raise
         if not woken and self._leave(waiter):
             raise TryAgain
 
-    def _leave(self, waiter: _Waiter[_Item, _Result]) -> bool:
+    def _leave(self, waiter: _Waiter[_Item, _Result], *, even_leading: bool = False) -> bool:
         """Leave the queue and return True; whoever was made leader or was settled in this very moment stays."""
         with self._lock:
-            if waiter in self._queue and not waiter.leads:
+            if waiter in self._queue and (even_leading or not waiter.leads):
                 self._queue.remove(waiter)
             return not (waiter.leads or waiter.results)
 

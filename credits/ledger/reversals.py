@@ -42,7 +42,7 @@ def reverse(
     transactions.require()
     charge = _charge(charge_id, organization_id)
     amount = charge.cost if credits is None else credits
-    if not ZERO < amount <= charge.cost:
+    if not amounts.is_movable(amount) or not ZERO < amount <= charge.cost:
         raise ValidationError(credits=f"must be above 0 and at most the {amounts.text(charge.cost)} it cost")
     locked = payers.lock(_rows_to_lock(charge))
     _refuse_moved(locked)

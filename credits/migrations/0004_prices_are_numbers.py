@@ -5,18 +5,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credits', '0003_starter_prices'),
+        ("credits", "0003_starter_prices"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='price',
-            name='price_not_negative',
+            model_name="price",
+            name="price_not_negative",
         ),
         migrations.AddConstraint(
-            model_name='price',
-            constraint=models.CheckConstraint(condition=models.Q(('input_price__gte', 0), ('input_price__lt', Decimal('1000000000')), ('output_price__gte', 0), ('output_price__lt', Decimal('1000000000')), ('each_price__gte', 0), ('each_price__lt', Decimal('1000000000')), models.Q(('cached_input_price__isnull', True), models.Q(('cached_input_price__gte', 0), ('cached_input_price__lt', Decimal('1000000000'))), _connector='OR')), name='price_not_negative'),
+            model_name="price",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("input_price__gte", 0),
+                    ("input_price__lt", Decimal("1000000000")),
+                    ("output_price__gte", 0),
+                    ("output_price__lt", Decimal("1000000000")),
+                    ("each_price__gte", 0),
+                    ("each_price__lt", Decimal("1000000000")),
+                    models.Q(
+                        ("cached_input_price__isnull", True),
+                        models.Q(
+                            ("cached_input_price__gte", 0), ("cached_input_price__lt", Decimal("1000000000"))
+                        ),
+                        _connector="OR",
+                    ),
+                ),
+                name="price_not_negative",
+            ),
         ),
     ]

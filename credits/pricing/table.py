@@ -17,7 +17,7 @@ class PriceTable:
 
     def __init__(self, prices: list[Price]) -> None:
         self._by_name: dict[tuple[str, str], list[Price]] = defaultdict(list)
-        for price in sorted(prices, key=lambda price: price.valid_from, reverse=True):
+        for price in sorted(prices, key=_precedence, reverse=True):
             self._by_name[price.kind, price.name].append(price)
         self._longest = max((len(name) for _, name in self._by_name), default=0)
 
@@ -50,6 +50,11 @@ def forget() -> None:
     """Read the table again at the next look: after an import in this process, and between tests."""
     global _kept  # noqa: PLW0603
     _kept = None
+
+
+def _precedence(price: Price) -> tuple[int, datetime]:
+    """Sort the price of a size and quality before that of any, and the newest before older ones."""
+    return bool(price.size) + bool(price.quality), price.valid_from
 
 
 def _valid(price: Price, at: datetime) -> bool:

@@ -4,10 +4,16 @@ import os
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.checks import run_checks
+from kombu import Connection
+from redis import Redis
 
+from billing_portal.embedded import valkey
 from billing_portal.embedded.places import PROJECT
 from billing_portal.settings import connections
 from billing_portal.settings.environment import Environment, WrongURL
@@ -151,17 +157,38 @@ def test_one_redis_url_is_spelled_for_django_and_for_celery(url, cache, broker):
     assert connections.redis(url) == {"cache": cache, "broker": broker}
 
 
-def test_a_socket_in_a_path_with_a_space_is_read_by_both_libraries():
-    from kombu import Connection
-    from redis import ConnectionPool
+def test_a_socket_in_a_path_with_a_space_is_read_by_both_libraries(tmp_path):
 
-    spelled = connections.redis("unix:///a%20folder/v.sock?db=3")
-    assert ConnectionPool.from_url(spelled["cache"]).connection_kwargs == {
-        "path": "/a folder/v.sock",
-        "db": 3,
-    }
-    parameters = Connection(spelled["broker"]).default_channel.connection_pool.connection_kwargs
-    assert (parameters["path"], parameters["db"]) == ("/a folder/v.sock", 3)
+    (tmp_path / "a folder").mkdir()
+    listening = valkey_at(tmp_path / "a folder" / "v.sock")
+    spelled = connections.redis(f"unix://{quote(str(tmp_path))}/a%20folder/v.sock?db=3")
+    try:
+        with Redis.from_url(spelled["cache"]) as cache, Connection(spelled["broker"]) as broker:
+            cache.set("said", "by Django")
+            assert broker.default_channel.client.get("said") == b"by Django", "both talk to database 3"
+    finally:
+        listening.terminate()
+        listening.wait(timeout=10)
+
+
+def valkey_at(path: Path) -> "subprocess.Popen[bytes]":
+    """A Valkey that listens on `path`."""
+    command = [
+        str(valkey.program()),
+        "--port",
+        "0",
+        "--unixsocket",
+        str(path),
+        "--save",
+        "",
+        "--dir",
+        str(path.parent),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    return process
 
 
 def test_neither_a_url_nor_the_settings_may_carry_what_only_tests_set(settings):

@@ -443,5 +443,3 @@ def test_payers_are_foreign_keys_of_the_database(model, payer):
     field = model._meta.get_field(payer)
     assert isinstance(field, ForeignKey)
     assert field.db_constraint
-
-

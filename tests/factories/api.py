@@ -12,6 +12,7 @@ from django.test import Client
 from orgs.models import Department, Organization, User
 from tests.factories import credits as make
 from tests.factories import orgs
+from tests.factories.remembered import Remembered
 
 V1: Final = "/api/v1"
 MODEL: Final = "test-model"
@@ -85,6 +86,11 @@ class Scene:
 
 
 def scene() -> Scene:
+    """Return the scene, made once and then put back."""
+    return _remembered.get()
+
+
+def _scene() -> Scene:
     """Make the scene: `member` has 100 credits of the organization, `colleague` 50, the department 200 of which its `engineer` has 80."""
     org = make.team(1000)
     people = {role: orgs.member(org, role).user for role in ("admin", "billing_admin")}
@@ -102,6 +108,9 @@ def scene() -> Scene:
     people["outsider"] = make.member(other, 70)
     make.price(MODEL, input_price=Decimal("0.0001"), output_price=Decimal("0.0002"), provider="acme")
     return Scene(org, people, other, department)
+
+
+_remembered = Remembered(_scene)
 
 
 def books() -> dict[str, tuple[int, str]]:

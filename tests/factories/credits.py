@@ -123,7 +123,7 @@ def fund(of: Department, credits: object) -> None:
         transfers.move(department=of, credits=Decimal(str(credits)), by=SYSTEM)
 
 
-def price(name: str = "gpt-4o", **fields: Any) -> Price:
+def price(name: str = "house-model", **fields: Any) -> Price:
     """Put a price in the table: of tokens, unless `kind` says otherwise."""
     defaults = {"kind": "tokens", "valid_from": datetime(2020, 1, 1, tzinfo=UTC)}
     made = Price.objects.create(name=name, **(defaults | fields))

@@ -1,6 +1,7 @@
 """A person signs in and reads their credits, with and without scripts, on a phone and on a wall."""
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -35,13 +36,13 @@ def sign_in(page: Page, team: Team) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("My credits")
 
 
-def signed_in_cookies(visitor: Visitor, team: Team) -> list[dict[str, object]]:
+def signed_in_cookies(visitor: Visitor, team: Team) -> Sequence[object]:
     page = visitor.opens()
     sign_in(page, team)
     return page.context.cookies()
 
 
-def sideways_scroll(page: Page) -> int:
+def sideways_scroll(page: Page) -> object:
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
@@ -135,6 +136,13 @@ def test_no_page_scrolls_sideways_from_a_phone_to_a_wall(acme: Team, visitor: Vi
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             assert sideways_scroll(page) == 0, f"{path} at {width} px"
+
+
+def test_the_api_documentation_works_offline_and_under_the_policy(acme: Team, visitor: Visitor):
+    page = visitor.opens(cookies=signed_in_cookies(visitor, acme))
+    page.goto("/billing/")
+    page.get_by_role("link", name="API documentation").first.click()
+    expect(page.get_by_text("/api/v1/usage/charges", exact=True)).to_be_visible()
 
 
 def test_the_browser_is_really_watched(acme: Team, visitor: Visitor):

@@ -1,8 +1,16 @@
--- A charge's shortfall is one debt of that amount; what was settled of it is what its settlements took.
-SELECT 'charge ' || u.id, u.shortfall || ' owed, ' || coalesce(paid.credits, 0) || ' settled', coalesce(s.amount, 0) || ' owed, ' || coalesce(s.settled, 0) || ' settled'
-FROM credits_usagerecord u
-LEFT JOIN credits_shortfall s ON s.charge_id = u.id
-LEFT JOIN LATERAL (SELECT sum(p.credits) AS credits FROM credits_usagerecord p
-  WHERE p.organization_id = u.organization_id AND p.corrects = u.id AND p.kind = 'settlement') paid ON true
-WHERE u.organization_id = %(organization)s AND u.kind = 'charge' AND (u.shortfall > 0 OR s.id IS NOT NULL)
-  AND (u.shortfall, coalesce(paid.credits, 0)) IS DISTINCT FROM (coalesce(s.amount, 0), coalesce(s.settled, 0))
+-- A charge's shortfall is one debt of that amount; what was settled of it is what its settlements took, what was
+-- forgiven is what its reversal says, and there is no debt without its charge.
+WITH charge AS (
+  SELECT u.id, u.shortfall AS owed,
+         coalesce(sum(c.credits) FILTER (WHERE c.kind = 'settlement'), 0) AS settled,
+         coalesce(sum(c.shortfall) FILTER (WHERE c.kind = 'reversal'), 0) AS forgiven
+  FROM credits_usagerecord u
+  LEFT JOIN credits_usagerecord c ON c.organization_id = u.organization_id AND c.corrects = u.id
+  WHERE u.organization_id = %(organization)s AND u.kind = 'charge' AND u.shortfall > 0 GROUP BY 1, 2
+), debt AS (
+  SELECT charge_id AS id, amount AS owed, settled, forgiven FROM credits_shortfall WHERE organization_id = %(organization)s
+)
+SELECT 'charge ' || id, format('%%s owed, %%s settled, %%s forgiven', charge.owed, charge.settled, charge.forgiven),
+       format('%%s owed, %%s settled, %%s forgiven', debt.owed, debt.settled, debt.forgiven)
+FROM charge FULL JOIN debt USING (id)
+WHERE (charge.owed, charge.settled, charge.forgiven) IS DISTINCT FROM (debt.owed, debt.settled, debt.forgiven)

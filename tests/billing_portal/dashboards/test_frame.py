@@ -24,6 +24,7 @@ PAGES_OF_PEOPLE = [
     "/accounts/2fa/",
     "/accounts/sessions/",
     "/accounts/logout/",
+    "/api/docs/",
 ]
 
 

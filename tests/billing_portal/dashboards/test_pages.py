@@ -37,7 +37,7 @@ def as_number(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
 
 
-def overview(client: Client, organization: Organization, **query: object):
+def overview(client: Client, organization: Organization, **query: str | int):
     return client.get(reverse("dashboards:organization", args=[organization.slug]), query)
 
 

@@ -62,12 +62,9 @@ def query(own: Instance, sql: str) -> str:
     with psycopg.connect(
         host=str(own.sockets), user="portal", dbname="portal", autocommit=True
     ) as connection:
-        row = (
-            connection.execute(sql.encode()).fetchone()
-            if "SELECT" in sql
-            else connection.execute(sql.encode())
-        )
-    return str(row[0]) if isinstance(row, tuple) else ""
+        cursor = connection.execute(sql.encode())
+        row = cursor.fetchone() if sql.startswith("SELECT") else None
+    return str(row[0]) if row else ""
 
 
 def test_both_servers_answer_and_end_with_the_last_of_their_users(servers):

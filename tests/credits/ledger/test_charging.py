@@ -215,15 +215,15 @@ class TestRepeat:
 
     def test_with_another_member_or_model_is_refused(self):
         make.price(output_price="0.001")
-        make.price("claude", output_price="0.001")
+        make.price("second-model", output_price="0.001")
         team = make.team(10)
         user = make.member(team)
-        make.charged(team, user, TokensCost("gpt-4o", 0, 1), key="one")
+        make.charged(team, user, TokensCost("house-model", 0, 1), key="one")
         others = [
-            make.charge(team, make.member(team), TokensCost("gpt-4o", 0, 1), key="one"),
-            make.charge(team, user, TokensCost("claude", 0, 1), key="one"),
-            make.charge(team, user, TokensCost("gpt-4o", 0, 2), key="one"),
-            make.hold(team, user, TokensCost("gpt-4o", 0, 1), key="one"),
+            make.charge(team, make.member(team), TokensCost("house-model", 0, 1), key="one"),
+            make.charge(team, user, TokensCost("second-model", 0, 1), key="one"),
+            make.charge(team, user, TokensCost("house-model", 0, 2), key="one"),
+            make.hold(team, user, TokensCost("house-model", 0, 1), key="one"),
         ]
         assert kinds(make.settle(*others)) == ["idempotency_conflict"] * 4
 

@@ -47,14 +47,14 @@ class TestHold:
     def test_reserves_what_tokens_may_cost_at_most(self):
         make.price(input_price="0.000001", output_price="0.000004")
         team = make.team(100)
-        settled = make.settled(make.hold(team, None, TokensCost("gpt-4o", 1000, 500)))
+        settled = make.settled(make.hold(team, None, TokensCost("house-model", 1000, 500)))
         # (1000 x 0.000001 + 500 x 0.000004) x 110 % x 100 credits
         assert settled.hold.credits == Decimal("0.33")
 
     def test_without_a_maximum_takes_the_models_default(self):
         make.price(output_price="0.00001", default_output_tokens=100)
         team = make.team(100)
-        settled = make.settled(make.hold(team, None, TokensCost("gpt-4o", 0, None)))
+        settled = make.settled(make.hold(team, None, TokensCost("house-model", 0, None)))
         assert settled.hold.credits == Decimal("0.11")
 
     def test_of_a_model_without_a_price_is_refused(self):
@@ -173,7 +173,7 @@ class TestCapture:
     def test_at_a_price_of_an_unpriced_fallback_takes_what_was_held(self):
         make.price(output_price="0.001")
         team = make.team(100)
-        hold = make.held(team, None, TokensCost("gpt-4o", 0, 100))
+        hold = make.held(team, None, TokensCost("house-model", 0, 100))
         settled = make.captured(hold, TokensCost("nobody-knows-it", 10, 10))
         assert settled.charge.credits == Decimal(11)
         assert settled.charge.unpriced
@@ -181,9 +181,9 @@ class TestCapture:
 
     def test_takes_the_model_of_the_hold_where_it_names_none(self):
         make.price(output_price="0.001")
-        hold = make.held(make.team(100), None, TokensCost("gpt-4o", 0, 100))
+        hold = make.held(make.team(100), None, TokensCost("house-model", 0, 100))
         settled = make.captured(hold, TokensCost("", 0, 10))
-        assert (settled.charge.credits, settled.charge.model) == (Decimal("1.1"), "gpt-4o")
+        assert (settled.charge.credits, settled.charge.model) == (Decimal("1.1"), "house-model")
 
     def test_of_a_hold_nobody_placed_is_not_found(self):
         assert isinstance(make.settle(make.capture(uuid4(), 1))[0], NotFound)
@@ -211,13 +211,15 @@ class TestZeroCredits:
     def test_byok_costs_nothing_and_keeps_what_the_provider_asked(self):
         make.price(output_price="0.001")
         team = make.team(0)
-        settled = make.settled(make.charge(team, make.member(team), TokensCost("gpt-4o", 5, 10), byok=True))
+        settled = make.settled(
+            make.charge(team, make.member(team), TokensCost("house-model", 5, 10), byok=True)
+        )
         assert (settled.charge.credits, settled.charge.byok) == (0, True)
         assert settled.charge.price["cost"] == "0.01"
 
     def test_a_byok_hold_captures_for_nothing_whatever_it_cost(self):
         team = make.team(10)
-        hold = make.held(team, make.member(team), TokensCost("gpt-4o", 5, 10), byok=True)
+        hold = make.held(team, make.member(team), TokensCost("house-model", 5, 10), byok=True)
         assert make.captured(hold, 7).charge.credits == 0
         assert make.pool(team).available == 10
 

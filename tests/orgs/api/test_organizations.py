@@ -1,5 +1,7 @@
 """What `/orgs` and what hangs on it answer: exact fields, figures, refusals by field, pages."""
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 
@@ -38,7 +40,7 @@ class TestOrganizations:
         make.member(client_team, "billing_admin", who=owner)
         with transaction.atomic():
             organizations.set_default(user=owner, organization=client_team, by=SYSTEM)
-            period = {
+            period: dict[str, Any] = {
                 "period_start": datetime(2027, 1, 1, tzinfo=UTC),
                 "period_end": datetime(2027, 2, 1, tzinfo=UTC),
             }
