@@ -42,7 +42,7 @@ test-all: venv-dev  ## the test suite with its long rest
 format: venv-dev  ## put code and templates into shape
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
-	@git ls-files -co --exclude-standard 'templates/*.html' | xargs $(PY) .venv/bin/djade --target-version 5.2
+	@git ls-files -co --exclude-standard 'templates/*.html' | xargs .venv/bin/djade --target-version 5.2
 	@git ls-files -co --exclude-standard 'templates/*.html' | xargs $(PY) -m djhtml --tabwidth 2
 
 lint: venv-dev  ## static checks: style, types, imports, templates, migrations, production settings, locks

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Final
 
-from bench.figures import Sample
+from bench.figures import Sample, within
 from bench.spots import World
 
 PROCESSES: Final = 2
@@ -29,7 +29,7 @@ class Job:
 class _Tally:
     """What one thread did."""
 
-    charges: int = 0
+    charges: float = 0
     failures: int = 0
     latencies: list[float] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ def _repeat(job: Job, world: World, tally: _Tally, together: threading.Barrier) 
             charges = operation()
             done = time.perf_counter()
             tally.latencies.append(done - begun)
-            tally.charges += charges if done <= end else 0
+            tally.charges += charges * within(begun, done, end)
     connection.close()
 
 

@@ -10,8 +10,8 @@ class Sample:
     """One side's turn of one scenario: what its clients did in `seconds`."""
 
     seconds: float
-    charges: int
-    """Charges (pairs, where a hold is captured) that ended in time."""
+    charges: float
+    """Charges (pairs, where a hold is captured); of what was under way at the end, the part that lay before it."""
     latencies: list[float]
     """Seconds each operation took: a charge, a pair, or a whole batch."""
     failures: int = 0
@@ -22,6 +22,11 @@ class Sample:
     def rate(self) -> float:
         """Charges a second."""
         return self.charges / self.seconds
+
+
+def within(begun: float, done: float, end: float) -> float:
+    """Return which part of an operation lay before the end: a batch may take longer than a turn."""
+    return 1.0 if done <= end else max(end - begun, 0.0) / (done - begun)
 
 
 @dataclass(slots=True)

@@ -77,7 +77,7 @@ def _note(found: Found, row: Row) -> None:
 
 def _in_process(wanted: Wanted, crew: Crew, found: Found) -> Iterator[Row]:
     for name in wanted.scenarios:
-        for number in wanted.clients:
+        for number in _clients(wanted, name):
 
             def turn(side: str, name: str = name, number: int = number) -> Sample:
                 return crew.run(scenario=name, side=side, clients=number, seconds=wanted.seconds)
@@ -88,7 +88,7 @@ def _in_process(wanted: Wanted, crew: Crew, found: Found) -> Iterator[Row]:
 
 def _over_http(wanted: Wanted, made: World, port: int, found: Found) -> Iterator[Row]:
     for name in wanted.scenarios:
-        for number in wanted.clients:
+        for number in _clients(wanted, name):
 
             def turn(side: str, name: str = name, number: int = number) -> Sample:
                 return _send(made, name, side, port=port, clients=number, seconds=wanted.seconds)
@@ -117,12 +117,16 @@ def _by_pgbench(wanted: Wanted, instance: Instance, found: Found) -> Iterator[Ro
         found.notes.append("pgbench is not in this PostgreSQL's wheel: least.sql was not run")
         return
     for name in [name for name in wanted.scenarios if name in ("spread", "hot")]:
-        for number in wanted.clients:
+        for number in _clients(wanted, name):
 
             def turn(side: str, hot: bool = name == "hot", number: int = number) -> Sample:  # noqa: FBT001
                 return least.run(instance, hot=hot, clients=number, seconds=wanted.seconds)
 
             yield Row("pgbench", name, number, _take_turns(("least",), 1, turn))
+
+
+def _clients(wanted: Wanted, name: str) -> list[int]:
+    return [number for number in wanted.clients if number <= SCENARIOS[name].most_clients]
 
 
 def _send(

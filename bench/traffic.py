@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.figures import Sample
+from bench.figures import Sample, within
 
 Script = Generator[bytes, bytes, None]
 _PATIENCE: Final = 30.0
@@ -138,7 +138,7 @@ class _Generator:
             return
         done = time.perf_counter()
         self._sample.latencies.append(done - client.begun)
-        self._sample.charges += self._load.charges if done <= self._end else 0
+        self._sample.charges += self._load.charges * within(client.begun, done, self._end)
         self._busy -= 1
         self._idle.append(client)
 

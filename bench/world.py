@@ -81,11 +81,10 @@ def _allocate(organization: Organization) -> list[User]:
 
 def _textbooks() -> Iterator[tuple[int, int]]:
     """Fill the opponent's tables; members are numbered from 1, as least.sql draws them."""
-    for number in range(ORGANIZATIONS):
-        organization = textbook.Organization.objects.create(name=f"Textbook {number}")
-        members = range(1, MEMBERS + 1)
-        textbook.Allocation.objects.bulk_create(
-            textbook.Allocation(organization=organization, member=member, remaining=_SHARE)
-            for member in members
-        )
-        yield from ((organization.pk, member) for member in members)
+    with transactions.durable():
+        for number in range(ORGANIZATIONS):
+            organization = textbook.Organization(name=f"Textbook {number}")
+            organization.save()
+            for member in range(1, MEMBERS + 1):
+                textbook.Allocation(organization=organization, member=member, remaining=_SHARE).save()
+                yield organization.pk, member

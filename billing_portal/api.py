@@ -1,5 +1,6 @@
 """The REST API: mounts what each app serves, and the documents that describe it. No rules here."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -7,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from kit.rest import errors
 
 
+@login_not_required
 def unknown(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Answer any other address below /api/ in the API's own shape."""
     return errors.not_found(request)

@@ -85,7 +85,7 @@ def _card(user: User, entry: Entry, use: OwnUse) -> OrganizationCard:
     return OrganizationCard(
         entry=entry,
         part=part,
-        payer=_PAYERS[part.pays],
+        payer="Your own credits" if entry.is_personal else _PAYERS[part.pays],
         used_in_period=use.total,
         spark=charts.sparkline(use.values, label=f"Your use in {entry.organization.name}, day by day"),
     )

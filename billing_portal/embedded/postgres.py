@@ -164,12 +164,14 @@ def refuse_foreign_data(instance: Instance) -> None:
 
 
 def clear_leftovers(instance: Instance) -> None:
-    """End a server that lives but does not answer, and drop the pid file of one that does not live."""
+    """End a server that lives but does not answer, and drop the lock files of one that does not live."""
     pid = running_pid(instance)
     if pid is not None and not wait_until_answers(instance, seconds=10.0):
         stop(instance)
     if running_pid(instance) is None:
+        # A killed server that nobody has reaped yet counts as alive for PostgreSQL, which then refuses both files.
         (instance.postgres_data / "postmaster.pid").unlink(missing_ok=True)
+        (instance.sockets / f"{POSTGRES_SOCKET}.lock").unlink(missing_ok=True)
 
 
 def launch(instance: Instance, programs: Path) -> None:

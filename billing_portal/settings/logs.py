@@ -61,5 +61,8 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
 def ending(style: str) -> list[Processor]:
     """Return the processors that turn an event into its line."""
     if style == "console":
-        return [mask_access_keys, structlog.dev.ConsoleRenderer(colors=False)]
+        return [
+            mask_access_keys,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
     return [structlog.processors.format_exc_info, mask_access_keys, structlog.processors.JSONRenderer()]

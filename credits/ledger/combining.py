@@ -8,14 +8,16 @@ combines in the same way: a stuck row fills its lane and delays nobody else.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from credits.ledger import charging
+from credits.ledger import charging, guesses
 from credits.ledger.charging import MOST_TOGETHER
 from credits.ledger.commands import Command, Outcome
+from credits.ledger.payers import Ref
 from credits.ledger.rounds import Attempt
 from kit.errors import TryAgain
 
@@ -25,6 +27,9 @@ _Result = TypeVar("_Result")
 PATIENCE_SECONDS: Final = 2.5
 """How long a request waits for its leader; after that nobody knows, and its retry will. Locks time out before."""
 _LANES: Final = 64
+_CROWDED_SECONDS: Final = 0.25
+"""How long a payer that two processes met at is taken for crowded: its requests spare the front's vain try."""
+_MOST_CROWDED: Final = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -102,14 +107,27 @@ class Combiner(Generic[_Item, _Result]):
 
 _front: Combiner[Command, Outcome | Attempt] = Combiner(charging.settle_free)
 _lanes: list[Combiner[Attempt, Outcome]] = [Combiner(charging.settle_waiting) for _ in range(_LANES)]
+_crowded_until: dict[Ref, float] = {}
 
 
 def submit(command: Command) -> Outcome:
     """Settle one command together with whatever else this process has waiting."""
     try:
+        payer = guesses.payer(command)
+        if payer is not None and _crowded_until.get(payer, 0.0) > time.monotonic():
+            return _wait_in_lane(Attempt(command, waits_for=payer))
         decided = _front.submit(command)
-        if isinstance(decided, Attempt):
-            decided = _lanes[hash(decided.waits_for) % _LANES].submit(decided)
+        if isinstance(decided, Attempt):  # two processes met at a payer by chance: by the next batch it is free
+            decided = _front.submit(command)
+        return _wait_in_lane(decided) if isinstance(decided, Attempt) else decided
     except TryAgain as unknown:
         return unknown
-    return decided
+
+
+def _wait_in_lane(attempt: Attempt) -> Outcome:
+    """Settle what waits for one payer's lock; whoever asks for that payer next comes straight here for a while."""
+    if attempt.waits_for is not None:
+        if len(_crowded_until) >= _MOST_CROWDED:
+            _crowded_until.clear()
+        _crowded_until[attempt.waits_for] = time.monotonic() + _CROWDED_SECONDS
+    return _lanes[hash(attempt.waits_for) % _LANES].submit(attempt)

@@ -6,12 +6,28 @@ A wrong guess costs one more round: what is read after the lock names another pa
 from typing import Final
 from uuid import UUID
 
+from credits.ledger.commands import Command, EndHold
 from credits.ledger.payers import Ref
 from credits.ledger.standing import Standing
 
 _MOST: Final = 50_000
 
 _first_payers: dict[tuple[int, UUID | None], Ref] = {}
+_holds: dict[UUID, Ref] = {}
+
+
+def payer(command: Command) -> Ref | None:
+    """Return who will pay, or who pays the hold that the command ends, as far as this process knows."""
+    if isinstance(command, EndHold):
+        return _holds.get(command.hold_id)
+    return _first_payers.get((command.organization_id, command.spender.user_id))
+
+
+def learn_hold(hold_id: UUID, payer: Ref) -> None:
+    """Remember who pays a hold; that never changes."""
+    if len(_holds) >= _MOST:
+        _holds.clear()
+    _holds[hold_id] = payer
 
 
 def payers(organization_id: int, user_id: UUID | None) -> list[Ref] | None:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.ledger import payers
+from credits.ledger import guesses, payers
 from credits.ledger.commands import Command, MakeCharge, PlaceHold, Settled, Spend
 from credits.ledger.payers import InsufficientCredits, PayerRow
 from credits.ledger.records import Usage
@@ -160,6 +160,8 @@ def _hold(
         expires_at=stands.clock + timedelta(seconds=command.ttl_seconds),
     )
     book.new_holds.append(hold)
+    if payer is not None:
+        guesses.learn_hold(hold.pk, payers.ref_of(payer))
     return hold
 
 

@@ -37,6 +37,12 @@ class Grant(models.Model):
                 fields=["organization", "source", "reference"], name="grant_once_per_reference"
             ),
             models.CheckConstraint(condition=Q(credits__gt=0, credits__lte=LARGEST), name="grant_above_zero"),
+            models.CheckConstraint(
+                condition=Q(
+                    source__in=["purchase", "plan", "promotion", "goodwill", "adjustment", "migration"]
+                ),
+                name="grant_source_is_known",
+            ),
         ]
 
     def __str__(self) -> str:

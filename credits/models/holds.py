@@ -84,6 +84,10 @@ class Hold(models.Model):
                 | (~Q(status="active") & Q(ended_at__isnull=False)),
                 name="hold_ended_says_when",
             ),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "captured", "released", "expired"]),
+                name="hold_status_is_known",
+            ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "-id"], name="hold_newest_first"),

@@ -28,6 +28,9 @@ class QuotaUsage(models.Model):
                 fields=["organization", "period", "starts_on"], name="quota_usage_once_per_period"
             ),
             models.CheckConstraint(condition=models.Q(used__gte=0), name="quota_usage_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(period__in=["day", "month"]), name="quota_usage_period_is_known"
+            ),
         ]
 
     def __str__(self) -> str:

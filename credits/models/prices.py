@@ -55,6 +55,9 @@ class Price(models.Model):
                 ),
                 name="price_not_negative",
             ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["tokens", "images", "units"]), name="price_kind_is_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,13 @@ class TransactionKey(models.Model):
     subject = models.UUIDField(help_text="the hold or the usage record")
     content = models.CharField(max_length=64, help_text="digest of the parsed request")
 
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["hold", "charge"]), name="transaction_key_kind_is_known"
+            ),
+        ]
+
     def __str__(self) -> str:
         return self.transaction_id
 
@@ -110,6 +117,9 @@ class UsageRecord(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["corrects"], condition=Q(kind="reversal"), name="usage_record_reversed_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["charge", "reversal", "settlement"]), name="usage_record_kind_is_known"
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [

@@ -45,13 +45,13 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, (DatabaseError, InterfaceError)) and transactions.is_busy(error):
         logger.warning("database busy: %s", error)
         return answer(TryAgain())
-    request_id = public_id("req")
-    logger.error("unexpected error %s", request_id, exc_info=error)
-    return _shaped(500, "internal_error", "Something broke on our side.", request_id=request_id)
+    return _broken(error)
 
 
 def answer(error: DomainError) -> Response:
     """Return the response for a domain error, with `Retry-After` where a retry makes sense."""
+    if error.status == 500:
+        return _broken(error)
     response = _shaped(error.status, error.code, error.message, **error.details)
     if error.status == 503:
         response["Retry-After"] = str(getattr(error, "retry_after_seconds", 1))
@@ -77,6 +77,13 @@ def server_error(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
         body("internal_error", "Something broke on our side.", request_id=public_id("req")), status=500
     )
+
+
+def _broken(error: Exception) -> Response:
+    """Answer what nobody foresaw: an id to ask us with, and nothing of what happened, which the log has."""
+    request_id = public_id("req")
+    logger.error("unexpected error %s", request_id, exc_info=error)
+    return _shaped(500, "internal_error", "Something broke on our side.", request_id=request_id)
 
 
 def _framework_error(error: exceptions.APIException) -> Response:

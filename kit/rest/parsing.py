@@ -1,10 +1,11 @@
 """The one JSON parser of the API: strict where Python's and DRF's defaults let through what must not reach a ledger.
 
-Refused: duplicate keys (last would win), NaN and Infinity, NUL and lone surrogates (PostgreSQL's jsonb cannot store
-them), nesting beyond 16 levels, bodies above the view's limit, anything but UTF-8.
+Refused: duplicate keys (last would win), NaN and Infinity (1e400 too), NUL and lone surrogates (PostgreSQL's jsonb
+cannot store them), nesting beyond 16 levels, bodies above the view's limit, anything but UTF-8.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
@@ -52,7 +53,9 @@ def loads(raw: bytes) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8")
         _check_nesting(text)
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        parsed = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not UTF-8.") from None
     except (json.JSONDecodeError, RecursionError, ValueError) as error:
@@ -75,6 +78,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    """Return the number, unless it is so great that it would become Infinity, which jsonb cannot store."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is beyond any number")
+    return number
 
 
 def _check_nesting(text: str) -> None:

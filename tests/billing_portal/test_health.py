@@ -47,8 +47,9 @@ def test_without_a_database_no_requests_are_wanted_and_no_reason_is_given(client
     def refuse(*_: object) -> None:
         raise OSError("could not connect to db.internal as portal")
 
-    monkeypatch.setattr(connection, "cursor", refuse)
-    answer = client.get("/readyz")
+    with monkeypatch.context() as broken:
+        broken.setattr(connection, "cursor", refuse)
+        answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "db.internal" not in answer.content.decode()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -165,7 +166,8 @@ def test_a_socket_in_a_path_with_a_space_is_read_by_both_libraries(tmp_path):
     try:
         with Redis.from_url(spelled["cache"]) as cache, Connection(spelled["broker"]) as broker:
             cache.set("said", "by Django")
-            assert broker.default_channel.client.get("said") == b"by Django", "both talk to database 3"
+            channel: Any = broker.default_channel
+            assert channel.client.get("said") == b"by Django", "both talk to database 3"
     finally:
         listening.terminate()
         listening.wait(timeout=10)

@@ -12,7 +12,7 @@ from tests.factories import credits as make
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
 
-HOLDS = 60
+HOLDS = 40
 
 
 def aimed(act, holds, instants, *, clock="0"):

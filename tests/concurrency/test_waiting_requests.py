@@ -198,7 +198,7 @@ class TestAStuckPayer:
         )
         assert tally(outcomes[:10]) == {"try_again": 10}
         assert tally(outcomes[10] + outcomes[11]) == {"done": 40}
-        assert max(spent) < 1
+        assert max(spent) < 1.8  # less than the stuck ones wait
 
     def test_leaves_the_rest_of_a_batch_alone(self, stuck):
         other = make.team(100)

@@ -285,6 +285,28 @@ CASES = [
             {"organization_id": ":team", "period": "'day'", "starts_on": "'2026-01-01'", "used": -1},
         ),
     ),
+    ("hold_status_is_known", insert("credits_hold", hold(status="'bogus'", ended_at="now()"))),
+    (
+        "usage_record_kind_is_known",
+        insert("credits_usagerecord", usage(kind="'gift'", corrects=":some_uuid")),
+    ),
+    ("grant_source_is_known", insert("credits_grant", columns_of_grant(source="'nowhere'"))),
+    (
+        "transaction_key_kind_is_known",
+        insert(
+            "credits_transactionkey",
+            {"organization_id": ":team", "transaction_id": "'t'", "kind": "'x'"}
+            | {"subject": "gen_random_uuid()", "content": "''"},
+        ),
+    ),
+    (
+        "quota_usage_period_is_known",
+        insert(
+            "credits_quotausage",
+            {"organization_id": ":team", "period": "'year'", "starts_on": "'2026-01-01'", "used": 1},
+        ),
+    ),
+    ("price_kind_is_known", insert("credits_price", price(kind="'x'"))),
     ("price_once_per_start", ";".join([insert("credits_price", price())] * 2)),
     *(
         ("price_not_negative", insert("credits_price", price(**{column: bad})))

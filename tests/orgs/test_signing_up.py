@@ -25,6 +25,17 @@ class TestSignupForm:
         form.signup(rf.get("/"), user)
         assert User.objects.get(pk=user.pk).name == "Ada Lovelace"
 
+    def test_is_what_the_sign_up_page_asks(self, client):
+        body = {
+            "name": "Ada Lovelace",
+            "email": "Ada@Example.com",
+            "password1": "a long pass-phrase",
+            "password2": "a long pass-phrase",
+        }
+        assert client.post("/accounts/signup/", body).status_code == 302
+        made = User.objects.get(email="ada@example.com")
+        assert (made.name, made.is_staff) == ("Ada Lovelace", False)
+
     @pytest.mark.parametrize("name", ["", " ", "a\x07b"])
     def test_refuses_a_name_that_is_none(self, name):
         assert "name" in SignupForm({"name": name}).errors

@@ -263,6 +263,7 @@ class TestMine:
         page = text_of(signed_in(person("Solo Player")).get("/billing/"))
         assert "You are in no team yet." in page
         assert "Your personal organization pays for your next call." in page
+        assert "Paid by Your own credits" in page
         assert "No usage yet" in page
 
     def test_shows_the_same_member_figures_as_the_report(self, acme: Team, signed_in: SignIn):

@@ -31,7 +31,7 @@ def checkout(tmp_path_factory) -> Iterator[Path]:
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(PROJECT / "manage.py", copy)
     yield copy
-    supervise(copy, "reset", FORCE="1").wait(timeout=60)
+    supervise(copy, "reset", FORCE="1").communicate(timeout=60)
     for folder in (copy, copy / "var"):
         shutil.rmtree(temporary_folder(folder), ignore_errors=True)
 

@@ -32,13 +32,15 @@ PLANTED = [
     ("conservation", "DELETE FROM credits_ledgerentry WHERE kind = 'grant'"),
     (
         "pool balances",
-        f"UPDATE credits_creditpool SET held = held + 1, available = available - 1 WHERE id = {POOL}",
+        f"UPDATE credits_creditpool SET held = held + 1 WHERE id = {POOL}",
     ),
     ("pool balances", f"UPDATE credits_creditpool SET spent = spent + 1 WHERE id = {POOL}"),
     (
         "pool balances",
-        "UPDATE credits_creditpool SET available = available - 1 WHERE department_id IS NOT NULL;"
-        f"UPDATE credits_creditpool SET available = available + 1 WHERE id = {POOL}",
+        (
+            "UPDATE credits_creditpool SET available = available - 1 WHERE department_id IS NOT NULL;"
+            f"UPDATE credits_creditpool SET available = available + 1 WHERE id = {POOL}"
+        ),
     ),
     ("pool balances", "DELETE FROM credits_ledgerentry WHERE kind = 'transfer'"),
     (
@@ -77,8 +79,11 @@ PLANTED = [
     ),
     (
         "one key per hold and charge",
-        "INSERT INTO credits_transactionkey SELECT organization_id, 'no such', kind, gen_random_uuid(), content"
-        " FROM credits_transactionkey LIMIT 1",
+        (
+            "INSERT INTO credits_transactionkey (organization_id, transaction_id, kind, subject, content)"
+            " SELECT organization_id, 'no such', kind, gen_random_uuid(), content"
+            " FROM credits_transactionkey LIMIT 1"
+        ),
     ),
     ("rollups equal a recount", "UPDATE credits_dailyusage SET credits = credits + 0.000001"),
     ("rollups equal a recount", "UPDATE credits_dailyusage SET requests = requests + 1"),
@@ -104,23 +109,25 @@ PLANTED = [
         f"UPDATE credits_usagerecord SET corrects = {A_CHARGE} WHERE kind = 'settlement'",
     ),
     (
-        "corrections stay within what they correct",
-        "UPDATE credits_usagerecord SET kind = 'gift' WHERE kind = 'reversal'",
+        "no balance below its floor",
+        (
+            "ALTER TABLE credits_creditpool DROP CONSTRAINT credit_pool_not_below_its_overdraft;"
+            f"UPDATE credits_creditpool SET available = -1 WHERE id = {POOL}"
+        ),
     ),
     (
         "no balance below its floor",
-        "ALTER TABLE credits_creditpool DROP CONSTRAINT credit_pool_not_below_its_overdraft;"
-        f"UPDATE credits_creditpool SET available = -1 WHERE id = {POOL}",
+        (
+            "ALTER TABLE credits_creditpool DROP CONSTRAINT credit_pool_held_not_negative;"
+            f"UPDATE credits_creditpool SET held = 'NaN' WHERE id = {POOL}"
+        ),
     ),
     (
         "no balance below its floor",
-        "ALTER TABLE credits_creditpool DROP CONSTRAINT credit_pool_held_not_negative;"
-        f"UPDATE credits_creditpool SET held = 'NaN' WHERE id = {POOL}",
-    ),
-    (
-        "no balance below its floor",
-        "ALTER TABLE credits_allocation DROP CONSTRAINT allocation_used_not_negative;"
-        f"UPDATE credits_allocation SET used = 'NaN' WHERE id = {OWN}",
+        (
+            "ALTER TABLE credits_allocation DROP CONSTRAINT allocation_used_not_negative;"
+            f"UPDATE credits_allocation SET used = 'NaN' WHERE id = {OWN}"
+        ),
     ),
 ]
 
@@ -140,13 +147,13 @@ def team():
     poor = make.pool(team).available
     make.captured(make.held(team, None, 1), poor + 20)
     make.grant(team, 5)
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     return team
 
 
 def plant(sql):
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         for table, trigger in (
             ("credits_ledgerentry", "append_only"),
             ("credits_usagerecord", "append_only"),
@@ -172,12 +179,12 @@ def test_every_law_has_a_violation_planted_for_it():
 @pytest.mark.parametrize("law", sorted({law for law, _ in PLANTED}))
 def test_a_planted_violation_is_found(team, law):
     for sql in [sql for of, sql in PLANTED if of == law]:
-        mark = _savepoint()
+        _execute("SAVEPOINT planted")
         plant(sql)
         found = reconcile.prove(organization=team)
         assert law in {one.law for one in found}, sql
         assert {one.organization for one in found} == {team.public_id}
-        _back_to(mark)
+        _execute("ROLLBACK TO SAVEPOINT planted")
 
 
 @pytest.mark.breaks_the_ledger("credits of one organization are moved to another")
@@ -220,11 +227,6 @@ class TestCommand:
         assert {one["law"] for one in told["violations"]} == {"grants enter once"}
 
 
-def _savepoint():
+def _execute(sql):
     with connection.cursor() as cursor:
-        cursor.execute("SAVEPOINT planted")
-
-
-def _back_to(_):
-    with connection.cursor() as cursor:
-        cursor.execute("ROLLBACK TO SAVEPOINT planted")
+        cursor.execute(sql)

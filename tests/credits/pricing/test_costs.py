@@ -93,23 +93,25 @@ def test_an_amount_reads_back_as_it_was_written(amount):
 @pytest.mark.parametrize(
     "bad",
     [
-        "",
-        " 1",
-        "1 ",
-        "+1",
-        "-1",
-        "-0",
-        "1_000",
-        "\uff11\uff12",
-        "1e3",
-        "1,5",
-        ".5",
-        "5.",
-        "NaN",
-        "Infinity",
-        "0x1",
-    ]
-    + ["1.0000001", "1000000000.000001", 1.5, True, None, -1, 10**15, [], {}, b"1", "\u0661"],
+        *(
+            "",
+            " 1",
+            "1 ",
+            "+1",
+            "-1",
+            "-0",
+            "1_000",
+            "\uff11\uff12",
+            "1e3",
+            "1,5",
+            ".5",
+            "5.",
+            "NaN",
+            "Infinity",
+            "0x1",
+        ),
+        *("1.0000001", "1000000000.000001", 1.5, True, None, -1, 10**15, [], {}, b"1", "\u0661"),
+    ],
 )
 def test_what_is_no_amount_is_refused(bad):
     with pytest.raises(ValueError, match="must"):
