@@ -3,11 +3,13 @@
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from kit.rest import errors
 
 
+@csrf_exempt  # it changes nothing, and must answer in the API's shape
 @login_not_required
 def unknown(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Answer any other address below /api/ in the API's own shape."""

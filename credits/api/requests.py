@@ -4,7 +4,6 @@ Unknown fields, floats, signs, exponents and a second form of cost are refused b
 error never becomes an amount.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,20 +11,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from django.conf import settings
-from django.utils.dateparse import parse_datetime
 
 from credits import amounts
+from credits.api.fields import Body
 from credits.pricing.costs import Cost, CreditsCost, ImagesCost, MoneyCost, TokensCost, UnitsCost
-from kit.errors import ValidationError
 from kit.rest.schema import Shape
 
 LONGEST_TTL: Final = 24 * 3600
 MOST_CHARGES: Final = 1000
-_METADATA_BYTES: Final = 4096
-_MOST_TOKENS: Final = 1_000_000_000
-_MONEY_PLACES: Final = 15
-_TRANSACTION_ID: Final = re.compile(r"[\x20-\x7e]{1,128}")
-_LINE: Final = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,122 +160,10 @@ def parse_reversal(given: Mapping[str, Any]) -> tuple[Decimal | None, str]:
     return credits, reason
 
 
-class Body:
-    """The fields of one body; reading notes what is wrong, `done` raises for all of it at once."""
-
-    def __init__(self, given: Mapping[str, Any], *, allowed: frozenset[str]) -> None:
-        self.given = given
-        self.wrong: dict[str, str] = {str(name): "is not known here" for name in given if name not in allowed}
-
-    def done(self) -> None:
-        """Raise ValidationError (422) for everything that was wrong."""
-        if self.wrong:
-            raise ValidationError(**self.wrong)
-
-    def has(self, name: str) -> bool:
-        """Tell whether the field was given; null is not given."""
-        return self.given.get(name) is not None
-
-    def transaction_id(self, *, needed: bool) -> str:
-        value = self.given.get("transaction_id")
-        if value is None and not needed:
-            return ""
-        if not isinstance(value, str) or not _TRANSACTION_ID.fullmatch(value):
-            self.wrong["transaction_id"] = "must be 1 to 128 printable ASCII characters"
-            return ""
-        return value
-
-    def line(self, name: str, *, longest: int) -> str:
-        """Return one line of text; empty where it was not given."""
-        value = self.given.get(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str) or len(value) > longest or not _LINE.fullmatch(value):
-            self.wrong[name] = f"must be text of at most {longest} characters without control characters"
-            return ""
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.given.get(name, False)
-        if not isinstance(value, bool):
-            self.wrong[name] = "must be true or false"
-            return False
-        return value
-
-    def whole(self, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int | None:
-        """Return a whole number within its bounds; None where it was not given."""
-        value = self.given.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.wrong[name] = f"must be a whole number from {least} to {most}"
-            return None
-        return value
-
-    def amount(self, name: str, *, places: int = amounts.PLACES) -> Decimal | None:
-        """Return a decimal of 0 or more; None where it was not given."""
-        value = self.given.get(name)
-        return None if value is None else self._parsed(name, value, places)
-
-    def money(self) -> Decimal | None:
-        """Return the amount of `cost`, in `PRICE_CURRENCY`."""
-        value = self.given.get("cost")
-        if not isinstance(value, dict) or not value.keys() <= {"amount", "currency"}:
-            self.wrong["cost"] = "must be an object of amount and currency"
-            return None
-        if value.get("currency") != settings.PRICE_CURRENCY:
-            self.wrong["cost"] = f"must be in {settings.PRICE_CURRENCY}"
-            return None
-        return self._parsed("cost", value.get("amount"), _MONEY_PLACES)
-
-    def images(self) -> "Body":
-        """Return the fields of `images`, noting what is wrong with them as its own."""
-        value = self.given.get("images")
-        if not isinstance(value, dict):
-            self.wrong["images"] = "must be an object with a count"
-            value = {}
-        inner = Body(value, allowed=frozenset(Images.__dataclass_fields__))
-        if inner.wrong:
-            self.wrong["images"] = "has only count, size and quality"
-        return inner
-
-    def instant(self, name: str) -> datetime | None:
-        value = self.given.get(name)
-        if value is None:
-            return None
-        try:
-            at = parse_datetime(value) if isinstance(value, str) else None
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
-            self.wrong[name] = "must be a time such as 2027-01-31T12:00:00Z"
-            return None
-        return at
-
-    def metadata(self) -> dict[str, Any]:
-        value = self.given.get("metadata")
-        if value is None:
-            return {}
-        if not isinstance(value, dict) or any(isinstance(inner, (dict, list)) for inner in value.values()):
-            self.wrong["metadata"] = "must be an object without objects or lists inside"
-            return {}
-        if len(repr(value).encode("utf-8", "replace")) > _METADATA_BYTES:
-            self.wrong["metadata"] = "must have at most 4 KiB"
-            return {}
-        return value
-
-    def _parsed(self, name: str, value: object, places: int) -> Decimal | None:
-        try:
-            return amounts.parse(value, places=places)
-        except ValueError as error:
-            self.wrong[name] = str(error)
-            return None
-
-
 def cost_of(body: Body, *, estimate: bool, needs_model: bool = True) -> Cost:
     """Return the one form of cost that the body states; what is wrong is noted in the body."""
     model = body.line("model", longest=128)
-    used = {name: body.whole(name) or 0 for name in ("input_tokens", "output_tokens", "cached_input_tokens")}
+    used = {name: body.tokens(name) or 0 for name in ("input_tokens", "output_tokens", "cached_input_tokens")}
     if used["cached_input_tokens"] > used["input_tokens"]:
         body.wrong["cached_input_tokens"] = "must be a part of input_tokens"
     form = _form(body, needs_model=needs_model)
@@ -291,7 +172,7 @@ def cost_of(body: Body, *, estimate: bool, needs_model: bool = True) -> Cost:
     if form == "cost":
         return MoneyCost(body.money() or amounts.ZERO, model, **used)
     if form == "images":
-        return _images(body, model)
+        return ImagesCost(model, *body.images())
     if form == "unit":
         units = body.amount("units")
         if units is None and "units" not in body.wrong:
@@ -305,18 +186,9 @@ def cost_of(body: Body, *, estimate: bool, needs_model: bool = True) -> Cost:
 def _output(body: Body, *, estimate: bool) -> int | None:
     """Return the output tokens: those used, or for an estimate the most there may be (None: the model's default)."""
     if not estimate:
-        return body.whole("output_tokens") or 0
-    most = body.whole("max_output_tokens")
-    return body.whole("output_tokens") if most is None else most
-
-
-def _images(body: Body, model: str) -> ImagesCost:
-    images = body.images()
-    count = images.whole("count", least=1, most=10_000)
-    size, quality = images.line("size", longest=32), images.line("quality", longest=32)
-    if count is None or images.wrong:
-        body.wrong["images"] = "must have a count of 1 to 10000, and size and quality as text"
-    return ImagesCost(model, count or 0, size, quality)
+        return body.tokens("output_tokens") or 0
+    most = body.tokens("max_output_tokens")
+    return body.tokens("output_tokens") if most is None else most
 
 
 def _form(body: Body, *, needs_model: bool) -> str:

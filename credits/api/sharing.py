@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from credits import amounts
 from credits.api import shapes
-from credits.api.requests import Body
+from credits.api.fields import Body
 from credits.models import Allocation, CreditPool
 from credits.reports import figures
 from credits.sharing import allocations
@@ -50,7 +50,7 @@ class Allocate(APIView):
         answers={200: shapes.AllocateAnswer, 201: shapes.AllocateAnswer},
         errors=(400, 402, 403, 404, 409, 413, 415, 422, 503),
         curl='curl -X POST $URL/api/v1/org-billing/credits/$ORG/allocate -H "Authorization: Bearer $KEY" '
-        '-H "Content-Type: application/json" -d \'{"user_id": "$USER", "credits": "1000"}\'',
+        '-H "Content-Type: application/json" -d \'{"user_id": "\'$USER\'", "credits": "1000"}\'',
         tag="credits",
     )
     def post(self, request: Request, org_id: str) -> Response:

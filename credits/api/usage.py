@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits.api import answers, requests, spenders
+from credits.api.fields import Body
 from credits.api.requests import UsageRequest
 from credits.ledger import charging, combining
 from credits.ledger.commands import CaptureHold, Command, MakeCharge, Outcome, PlaceHold, ReleaseHold, Spend
@@ -206,7 +207,7 @@ def _check_occurred(asked: UsageRequest) -> None:
 
 def _items(data: Mapping[str, Any]) -> list[Any]:
     """Return the charges of a batch; raises ValidationError where the list itself is wrong."""
-    body = requests.Body(data, allowed=frozenset({"charges"}))
+    body = Body(data, allowed=frozenset({"charges"}))
     items = data.get("charges")
     if not isinstance(items, list) or not 1 <= len(items) <= requests.MOST_CHARGES:
         body.wrong["charges"] = f"must be a list of 1 to {requests.MOST_CHARGES} charges"

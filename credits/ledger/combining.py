@@ -117,7 +117,9 @@ def submit(command: Command) -> Outcome:
         if payer is not None and _crowded_until.get(payer, 0.0) > time.monotonic():
             return _wait_in_lane(Attempt(command, waits_for=payer))
         decided = _front.submit(command)
-        if isinstance(decided, Attempt):  # two processes met at a payer by chance: by the next batch it is free
+        if isinstance(
+            decided, Attempt
+        ):  # two processes met at a payer by chance: by the next batch it is free
             decided = _front.submit(command)
         return _wait_in_lane(decided) if isinstance(decided, Attempt) else decided
     except TryAgain as unknown:

@@ -6,104 +6,12 @@ Here only the kind of a value is judged; what it means is judged by the verb tha
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
-from types import TracebackType
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Self
 
-from django.utils.dateparse import parse_datetime
-
-from kit.errors import ValidationError
+from kit.rest.fields import Fields
 from kit.rest.schema import Shape
 from orgs.access.keys import Terms
 from orgs.models import AccessKey, Membership, Organization
-
-_Choice = TypeVar("_Choice", bound=Enum)
-
-_LONGEST: Final = 2_000
-_LARGEST_LIST: Final = 100
-
-
-class Fields:
-    """The fields of a body, read by name inside `with`; leaving it raises ValidationError (422) for all that was wrong."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
-        self._read: set[str] = set()
-        self._wrong: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        unknown = {str(name): "There is no such field." for name in self._given if name not in self._read}
-        if kind is None and (self._wrong or unknown):
-            raise ValidationError(**(self._wrong | unknown))
-
-    def text(self, name: str) -> str:
-        """Return a text that is needed."""
-        found = self.text_or_none(name)
-        if found is None and name not in self._wrong:
-            self._wrong[name] = "This is needed."
-        return found or ""
-
-    def text_or_none(self, name: str) -> str | None:
-        """Return a text, None where it was not given or is null."""
-        found = self._value(name)
-        if found is None:
-            return None
-        if not isinstance(found, str) or len(found) > _LONGEST:
-            self._wrong[name] = f"A text of at most {_LONGEST} characters is expected."
-            return None
-        return found
-
-    def texts(self, name: str) -> list[str]:
-        """Return a list of texts, empty where it was not given."""
-        found = self._value(name)
-        if found is None:
-            return []
-        if (
-            not isinstance(found, list)
-            or len(found) > _LARGEST_LIST
-            or not all(isinstance(one, str) for one in found)
-        ):
-            self._wrong[name] = f"A list of at most {_LARGEST_LIST} texts is expected."
-            return []
-        return found
-
-    def choice(self, name: str, of: type[_Choice]) -> _Choice | None:
-        """Return one of an enum's values, None where it was not given."""
-        found = self.text_or_none(name)
-        if found is None:
-            return None
-        known = {one.value: one for one in of}
-        if found not in known:
-            self._wrong[name] = f"One of {', '.join(known)} is expected."
-        return known.get(found)
-
-    def instant(self, name: str) -> datetime | None:
-        """Return an RFC 3339 time with its offset, None where it was not given."""
-        found = self.text_or_none(name)
-        if found is None:
-            return None
-        try:
-            at = parse_datetime(found)
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
-            self._wrong[name] = "A time such as 2027-01-31T12:00:00Z is expected."
-            return None
-        return at
-
-    def was_given(self, name: str) -> bool:
-        """Tell whether the field is there at all: a null that was said is not one that was left out."""
-        self._read.add(name)
-        return name in self._given
-
-    def _value(self, name: str) -> Any:
-        self._read.add(name)
-        return self._given.get(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from django.test.utils import override_settings
 from psycopg import errors as postgres
 
 from credits.api import reading, sharing, usage
-from tests.factories.api import error_of, refused
+from tests.factories.api import error_of, refused, undone
 
 pytestmark = pytest.mark.django_db
 SPEND = {"transaction_id": "t", "credits": "1"}
@@ -58,11 +58,9 @@ def test_a_real_statement_timeout_is_503(scene, monkeypatch):
             cursor.execute("SET LOCAL statement_timeout = 20; SELECT pg_sleep(5)")
 
     monkeypatch.setattr(reading.usage, "breakdown", sleep)
-    from django.db import transaction
-
-    with transaction.atomic():
-        answer = scene.key("organization").ask(f"{scene.credits}/usage")
-        transaction.set_rollback(True)
+    client = scene.key("organization")
+    with undone():
+        answer = client.ask(f"{scene.credits}/usage")
     assert refused(answer, 503, "try_again") == {}
 
 
