@@ -11,7 +11,7 @@ from kit.rest import errors
 
 @csrf_exempt  # it changes nothing, and must answer in the API's shape
 @login_not_required
-def unknown(request: HttpRequest, rest: str = "") -> JsonResponse:
+def unknown(request: HttpRequest) -> JsonResponse:
     """Answer any other address below /api/ in the API's own shape."""
     return errors.not_found(request)
 
@@ -21,5 +21,5 @@ urlpatterns = [
     path("v1/", include("credits.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
-    re_path(r"^(?P<rest>.*)$", unknown),
+    re_path(r"", unknown),
 ]

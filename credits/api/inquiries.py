@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from credits import amounts
 from credits.api import answers, requests, spenders
 from credits.api.requests import UsageRequest
-from credits.api.usage import UsageView, hidden, hold_command
+from credits.api.usage import UsageView, hold_command, refusal_for
 from credits.ledger import checking, reversals
 from credits.ledger.standing import NotAMember
 from credits.models import Hold
@@ -42,7 +42,7 @@ class Check(UsageView):
         command = hold_command(request, caller, asked)
         checked = checking.check(command)
         refusal = checked.refusal
-        if refusal is not None and (told := hidden(caller, command, refusal)) is not refusal:
+        if refusal is not None and (told := refusal_for(caller, command, refusal)) is not refusal:
             raise told
         response = Response(
             {
@@ -73,7 +73,7 @@ class Estimate(UsageView):
         try:
             priced = checking.estimate(command)
         except NotAMember as refusal:
-            raise hidden(caller, command, refusal) from None
+            raise refusal_for(caller, command, refusal) from None
         return Response({"credits": amounts.text(priced.credits), "price": priced.explanation})
 
 

@@ -231,13 +231,18 @@ def _named(item: object) -> str | None:
 
 
 def hidden(caller: Caller, command: Command, outcome: Outcome) -> Outcome:
-    """Return «not found» for an organization or member that the caller may not know of; else the outcome."""
-    if isinstance(outcome, NotAMember) and caller.kind in _PERSONS:
+    """Return the outcome, its refusal as the caller may know it."""
+    return refusal_for(caller, command, outcome) if isinstance(outcome, DomainError) else outcome
+
+
+def refusal_for(caller: Caller, command: Command, refusal: DomainError) -> DomainError:
+    """Return «not found» for an organization or member that the caller may not know of; else the refusal."""
+    if isinstance(refusal, NotAMember) and caller.kind in _PERSONS:
         return NotFound("There is no such organization.")
-    if isinstance(outcome, NotAMember) and caller.kind == AccessKey.Kind.ORGANIZATION:
+    if isinstance(refusal, NotAMember) and caller.kind == AccessKey.Kind.ORGANIZATION:
         return NotFound("There is no such user.")
-    if isinstance(outcome, IdempotencyConflict) and caller.kind in _PERSONS and isinstance(command, Spend):
+    if isinstance(refusal, IdempotencyConflict) and caller.kind in _PERSONS and isinstance(command, Spend):
         visible = permissions.visible_organizations(caller)
         if not visible.filter(pk=command.organization_id).exists():
             return NotFound("There is no such organization.")
-    return outcome
+    return refusal

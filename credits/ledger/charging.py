@@ -12,7 +12,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError
 
 from credits.ledger import corrections, overdue
-from credits.ledger.commands import Command, MakeCharge, Outcome, PlaceHold, Settled
+from credits.ledger.commands import Command, ExpireHold, MakeCharge, Outcome, PlaceHold, Settled
 from credits.ledger.payers import InsufficientCredits
 from credits.ledger.rounds import Again, Attempt, Round
 from kit import transactions
@@ -59,7 +59,12 @@ def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
     for index, result in zip(together, _run(attempts, skip_locked=True), strict=True):
         results[index] = result.attempt if isinstance(result, Again) else result
     _charge_debts(results)
-    return [_without_overdue(commands[index], one) for index, one in enumerate(results)]
+    return [
+        Attempt(commands[index], waits_for=one.payer)  # whose lane ends them: that waits for locks
+        if isinstance(one, InsufficientCredits) and _overdue_of(one)
+        else one
+        for index, one in enumerate(results)
+    ]
 
 
 def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
@@ -73,7 +78,7 @@ def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
             outcomes[index] = _settle_alone(result.attempt) if isinstance(result, Again) else result
         waiting = [index for index in waiting if index not in outcomes]
     _charge_debts(outcomes.values())
-    return [outcomes[index] for index in range(len(attempts))]
+    return [_without_overdue(attempts[index].command, outcomes[index]) for index in range(len(attempts))]
 
 
 def _settle_alone(attempt: Attempt) -> Outcome:
@@ -150,12 +155,16 @@ def _charge_debts(outcomes: Iterable[Outcome | Attempt]) -> None:
             logger.warning("a shortfall stays open for the sweeper: %s", error)
 
 
-def _without_overdue(command: Command, decided: Outcome | Attempt) -> Outcome | Attempt:
+def _without_overdue(command: Command, decided: Outcome) -> Outcome:
     """Try a refused command again when its payer still holds credits for holds that are over (product.md §6)."""
-    if not isinstance(decided, InsufficientCredits) or decided.payer is None:
-        return decided
-    due = overdue.of_payer(decided.payer)
+    due = _overdue_of(decided) if isinstance(decided, InsufficientCredits) else []
     if not due:
         return decided
-    settle_waiting([Attempt(one, waits_for=decided.payer) for one in due])
-    return Attempt(command, waits_for=decided.payer)
+    for end in due:
+        _settle_alone(Attempt(end))
+    return _settle_alone(Attempt(command))
+
+
+def _overdue_of(refusal: InsufficientCredits) -> list[ExpireHold]:
+    """Return what would end the overdue holds of the payer that refused."""
+    return overdue.of_payer(refusal.payer) if refusal.payer is not None else []

@@ -45,3 +45,9 @@ def learn(stands: Standing) -> None:
     if len(_first_payers) >= _MOST:
         _first_payers.clear()
     _first_payers[stands.organization_id, stands.asked.user_id] = candidates[0]
+
+
+def forget() -> None:
+    """Know nothing again: for tests, whose database begins anew under the same keys."""
+    _first_payers.clear()
+    _holds.clear()

@@ -33,6 +33,7 @@ _SIMPLE: Final[Mapping[Any, dict[str, Any]]] = {
     UUID: {"type": "string", "format": "uuid"},
     Any: {},
 }
+_OF_A_BODY: Final = frozenset({400, 413, 415, 422})
 _REASONS: Final = {
     400: "The request cannot be read.",
     401: "No key or session, or one that has ended.",
@@ -79,9 +80,9 @@ def operation(
 ) -> Callable[[_View], _View]:
     """Describe a view's method: `answers` and `request` are shapes, schema dicts or None for no body.
 
-    The summary also names the operation, so no two may be the same. 401 is added to `errors`; `curl` is one line with `$URL` and `$KEY` in it.
+    The summary also names the operation, so no two may be the same. 401 is added to `errors`, and what any body may be refused with; `curl` is one line with `$URL` and `$KEY` in it.
     """
-    statuses = sorted({401, *errors})
+    statuses = sorted({401, *errors} | (_OF_A_BODY if request is not None else set()))
     responses: dict[int, Any] = {
         status: OpenApiResponse(response=answer, description="" if answer else "Done; no body.")
         for status, answer in answers.items()

@@ -6,7 +6,17 @@ import pytest
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
-NOWHERE = ("/api/", "/api/v1/", "/api/v1", "/api/v2/me", "/api/v1/me/", "/api/v1/usage/holds/", "/api/v1/usage/holds/1", "/api/schema", "/api/x.php")
+NOWHERE = (
+    "/api/",
+    "/api/v1/",
+    "/api/v1",
+    "/api/v2/me",
+    "/api/v1/me/",
+    "/api/v1/usage/holds/",
+    "/api/v1/usage/holds/1",
+    "/api/schema",
+    "/api/x.php",
+)
 
 
 @pytest.mark.parametrize("path", NOWHERE)
@@ -21,6 +31,9 @@ def test_an_unknown_address_is_404_in_json_for_everybody(path, method):
         assert set(error) == {"code", "message", "details"}
 
 
-@pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/v1/me", "/api/v1/models", "/api/v1/orgs", "/api/v1/usage/holds"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/schema/", "/api/docs/", "/api/v1/me", "/api/v1/models", "/api/v1/orgs", "/api/v1/usage/holds"],
+)
 def test_what_is_mounted_answers(path):
     assert Client().get(path).status_code in (200, 401)

@@ -228,6 +228,21 @@ def test_what_was_left_over_for_a_held_payer_settles_when_it_is_free(team):
     assert make.pool(team).available == 98
 
 
+@ways
+def test_credits_of_an_overdue_hold_are_free_also_to_who_had_to_wait(team, settle):
+    make.held(team, None, 90, ttl=1)
+    time.sleep(1.1)
+    found = []
+    with in_another_session(lambda: lock_pool(team)) as commit:
+        waiting = Thread(target=lambda: found.extend(race([lambda: settle(make.hold(team, None, 50))])))
+        waiting.start()
+        wait_for_a_lock()
+        commit()
+        waiting.join(timeout=10)
+    assert tally(found) == {"done": 1}
+    assert (make.pool(team).available, make.pool(team).held) == (50, 50)
+
+
 def test_a_shortfall_whose_pool_is_stuck_stays_open_and_the_charge_stands(team):
     user = make.member(team, 10)
     hold = make.held(team, user, 10)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
 
 from tests.factories.api import Http
@@ -19,7 +19,7 @@ _CURL: Final = re.compile(r"```(?:\w*)\n(curl .+?)\n```", re.DOTALL)
 @cache
 def document() -> dict[str, Any]:
     """Return the document as `/api/schema/` serves it."""
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return schema
 
 
@@ -60,12 +60,12 @@ def routes() -> set[tuple[str, str]]:
     }
 
 
-def _leaves(resolver: URLResolver | URLPattern, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for one in resolver.url_patterns:  # type: ignore[union-attr]
+def _leaves(resolver: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for one in resolver.url_patterns:
         if isinstance(one, URLResolver):
             yield from _leaves(one, prefix + str(one.pattern))
         else:
-            yield prefix + str(one.pattern), one.callback.view_class  # type: ignore[attr-defined]
+            yield prefix + str(one.pattern), one.callback.view_class
 
 
 def _shape(route: str) -> str:
@@ -76,7 +76,7 @@ def arguments(line: str, names: dict[str, str]) -> list[str]:
     """Return what curl would be given if a person pasted the line into bash, with these names set."""
     script = "curl() { printf '%s\\0' \"$@\"; }\n" + line
     ran = subprocess.run(
-        ["bash", "-u", "-c", script], env=names | {"PATH": "/nowhere"}, capture_output=True, text=True, check=True
+        ["/bin/bash", "-u", "-c", script], env=names, capture_output=True, text=True, check=True
     )
     return ran.stdout.split("\0")[:-1]
 
@@ -108,7 +108,11 @@ def strict(shape: Any) -> Any:
         return [strict(one) for one in shape]
     if not isinstance(shape, dict):
         return shape
-    found = {name: strict(inner) for name, inner in shape.items() if name not in ("nullable", "readOnly", "description")}
+    found = {
+        name: strict(inner)
+        for name, inner in shape.items()
+        if name not in ("nullable", "readOnly", "description")
+    }
     if "properties" in shape:
         found["properties"] = {name: strict(inner) for name, inner in shape["properties"].items()}
         found.setdefault("additionalProperties", False)

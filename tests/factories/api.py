@@ -101,7 +101,7 @@ def _scene() -> Scene:
     people["colleague"] = make.member(org, 50)
     people["poolspender"] = make.member(org)
     manager = orgs.member(org)
-    department = orgs.department(org, "Engineering", manager=manager)
+    department = orgs.department(org, "Research", manager=manager)
     make.fund(department, 200)
     people["manager"] = manager.user
     people["engineer"] = make.member(org, 80, department=department)

@@ -25,7 +25,13 @@ def charged(client: Http, **fields) -> str:
 
 class TestACharge:
     def test_answers_201_and_a_repeat_200_with_the_first(self, scene, member):
-        body = {"transaction_id": "t", "credits": "0.000001", "service": "llm", "model": MODEL, "input_tokens": 7}
+        body = {
+            "transaction_id": "t",
+            "credits": "0.000001",
+            "service": "llm",
+            "model": MODEL,
+            "input_tokens": 7,
+        }
         first = member.post("/usage/charges", body)
         assert done(first, 201)["charge"]["credits"] == "0.000001"
         assert first["X-Credits-Remaining"] == "99.999999"
@@ -116,7 +122,9 @@ class TestABatch:
         line["metadata"]["a"] = "b" * 9_000_000
         refused(member.post("/usage/charges/batch", {"charges": [line]}), 413, "too_large")
 
-    @pytest.mark.parametrize("body", [{}, {"charges": []}, {"charges": {}}, {"charges": None}, {"charges": [{}], "x": 1}])
+    @pytest.mark.parametrize(
+        "body", [{}, {"charges": []}, {"charges": {}}, {"charges": None}, {"charges": [{}], "x": 1}]
+    )
     def test_without_a_list_is_422(self, member, body):
         refused(member.post("/usage/charges/batch", body), 422, "validation_error")
 
@@ -124,7 +132,9 @@ class TestABatch:
 class TestAReversal:
     def test_gives_back_once_and_repeats(self, scene, member):
         charge, client = charged(member), scene.key("platform")
-        body = done(client.post(f"/usage/charges/{charge}/reverse", {"credits": "4", "reason": "bad answer"}), 201)
+        body = done(
+            client.post(f"/usage/charges/{charge}/reverse", {"credits": "4", "reason": "bad answer"}), 201
+        )
         assert set(body["reversal"]) == {"id", "charge_id", "credits", "shortfall", "reason"}
         assert (body["reversal"]["charge_id"], body["reversal"]["credits"]) == (charge, "4")
         assert make.allocation(scene.org, scene.people["member"]).remaining == 94
@@ -141,7 +151,9 @@ class TestAReversal:
         answer = client.post(f"/usage/charges/{charge}/reverse", {"reason": "r"})
         assert done(answer, 201)["reversal"]["credits"] == "10"
 
-    def test_is_for_platform_keys_organization_keys_with_the_scope_and_people_who_may_buy(self, scene, member):
+    def test_is_for_platform_keys_organization_keys_with_the_scope_and_people_who_may_buy(
+        self, scene, member
+    ):
         statuses = {
             "platform": (scene.key("platform", "usage:write"), 201),
             "organization": (scene.key("organization", "credits:write"), 201),
@@ -227,4 +239,7 @@ class TestIntrospection:
         refused(scene.key(kind).post("/usage/keys/introspect", {"key": "cpk_x"}), 403, "permission_denied")
 
     def test_is_not_for_sessions(self, scene):
-        assert scene.http("system_admin").post("/usage/keys/introspect", {"key": "x"}).status_code in (401, 403)
+        assert scene.http("system_admin").post("/usage/keys/introspect", {"key": "x"}).status_code in (
+            401,
+            403,
+        )

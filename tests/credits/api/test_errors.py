@@ -28,10 +28,14 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 BUSY = [
     caused(OperationalError("lock"), postgres.LockNotAvailable("canceling statement due to lock timeout")),
-    caused(OperationalError("statement"), postgres.QueryCanceled("canceling statement due to statement timeout")),
+    caused(
+        OperationalError("statement"), postgres.QueryCanceled("canceling statement due to statement timeout")
+    ),
     caused(OperationalError("deadlock"), postgres.DeadlockDetected("deadlock detected")),
     caused(OperationalError("stop"), postgres.AdminShutdown("terminating connection")),
-    OperationalError("connection to server at 10.0.0.1 failed: password authentication failed for user portal"),
+    OperationalError(
+        "connection to server at 10.0.0.1 failed: password authentication failed for user portal"
+    ),
     InterfaceError("connection already closed"),
 ]
 
@@ -65,10 +69,14 @@ def test_a_real_statement_timeout_is_503(scene, monkeypatch):
 
 
 @pytest.mark.parametrize("debug", [False, True])
-@pytest.mark.parametrize("error", [RuntimeError("secret-of-ours"), ValueError("SELECT * FROM secret-of-ours"), OperationalError])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret-of-ours"), ValueError("SELECT * FROM secret-of-ours"), OperationalError]
+)
 def test_what_nobody_foresaw_is_500_with_a_request_id_and_no_trace(scene, monkeypatch, error, debug):
     if error is OperationalError:
-        error = caused(OperationalError("secret-of-ours"), postgres.UndefinedTable('relation "secret-of-ours"'))
+        error = caused(
+            OperationalError("secret-of-ours"), postgres.UndefinedTable('relation "secret-of-ours"')
+        )
     monkeypatch.setattr(usage.combining, "submit", raising(error))
     with override_settings(DEBUG=debug):
         answer = scene.key("membership").post("/usage/holds", SPEND)

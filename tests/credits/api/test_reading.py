@@ -18,7 +18,13 @@ def used(scene):
     """Charges of several members, models and services, one reversed in part, one without credits, one owed."""
     people = scene.people
     for number, (who, credits, model) in enumerate(
-        [("member", "3.000001", MODEL), ("colleague", "4", "=cmd()"), ("engineer", "5.5", MODEL), ("poolspender", "6", ""), ("member", "0", MODEL)]
+        [
+            ("member", "3.000001", MODEL),
+            ("colleague", "4", "=cmd()"),
+            ("engineer", "5.5", MODEL),
+            ("poolspender", "6", ""),
+            ("member", "0", MODEL),
+        ]
     ):
         make.charged(
             scene.org, people[who],
@@ -49,7 +55,9 @@ class TestUsage:
         assert sum(one["tokens"] for one in rows) == body["total_tokens"]
         records = done(client.ask(f"{used.credits}/records?limit=100"))["data"]
         signed = {"charge": 1, "settlement": 1, "reversal": -1}
-        assert sum(signed[one["kind"]] * Decimal(one["credits"]) for one in records) == Decimal(body["total_credits"])
+        assert sum(signed[one["kind"]] * Decimal(one["credits"]) for one in records) == Decimal(
+            body["total_credits"]
+        )
         assert Decimal(body["total_credits"]) == Decimal(done(client.ask(used.credits))["used"])
 
     def test_is_narrowed_by_each_filter_as_the_records_are(self, used):
@@ -61,7 +69,9 @@ class TestUsage:
         ):  # fmt: skip
             part = done(client.ask(f"{used.credits}/usage?{query}"))["total_credits"]
             records = done(client.ask(f"{used.credits}/records?limit=100&{query}"))["data"]
-            of_records = sum((-1 if one["kind"] == "reversal" else 1) * Decimal(one["credits"]) for one in records)
+            of_records = sum(
+                (-1 if one["kind"] == "reversal" else 1) * Decimal(one["credits"]) for one in records
+            )
             assert of_records == Decimal(part), query
             assert 0 < Decimal(part) < Decimal(whole), query
 
@@ -69,7 +79,10 @@ class TestUsage:
         client = used.key("organization")
         body = done(client.ask(f"{used.credits}/usage?start_date=2020-01-01&end_date=2020-01-31"))
         assert (body["total_credits"], body["breakdown"]) == ("0", [])
-        assert done(client.ask(f"{used.credits}/records?start_date=2020-01-01&end_date=2020-01-31"))["data"] == []
+        assert (
+            done(client.ask(f"{used.credits}/records?start_date=2020-01-01&end_date=2020-01-31"))["data"]
+            == []
+        )
         today = done(client.ask(f"{used.credits}/usage?days=1"))
         assert today["start_date"] == today["end_date"]
         assert today["total_credits"] == done(client.ask(f"{used.credits}/usage?days=731"))["total_credits"]
@@ -111,7 +124,9 @@ class TestByCursor:
         assert reversal["credits"] == "4"
         assert reversal["reason"] == "a mistake"
         assert all(one["price"] for one in rows if one["kind"] == "charge")
-        assert {one["user_id"] for one in rows} == {used.id_of(who) for who in ("member", "colleague", "engineer", "poolspender")}
+        assert {one["user_id"] for one in rows} == {
+            used.id_of(who) for who in ("member", "colleague", "engineer", "poolspender")
+        }
         assert {one["payer"] for one in rows} <= {"allocation", "pool", None}
 
     def test_entries_name_both_ends(self, used):

@@ -133,7 +133,12 @@ def test_has_no_address_that_the_table_misses():
         methods = ("get", "post", "put", "patch", "delete")
         operations |= {(method.upper(), shape) for method in methods if hasattr(view, method)}
     told = {
-        (one.method, "/".join("{}" if part.startswith("{") else part for part in one.path.partition("?")[0].split("/")))
+        (
+            one.method,
+            "/".join(
+                "{}" if part.startswith("{") else part for part in one.path.partition("?")[0].split("/")
+            ),
+        )
         for one in ENDPOINTS
     }
     assert operations == told
@@ -174,11 +179,20 @@ class TestWhatAMemberSees:
         groups = done(member.ask(f"{scene.credits}/usage?group_by=user"))["breakdown"]
         assert [one["key"] for one in groups] == [scene.id_of("member")]
         refused(member.ask(f"{scene.credits}/usage?user_id={scene.id_of('colleague')}"), 403)
-        assert done(member.ask(f"{scene.credits}/usage?department_id={scene.department.public_id}"))["total_credits"] == "0"
+        assert (
+            done(member.ask(f"{scene.credits}/usage?department_id={scene.department.public_id}"))[
+                "total_credits"
+            ]
+            == "0"
+        )
 
     def test_of_records_and_allocations_is_the_own(self, scene, member):
-        assert [one["user_id"] for one in done(member.ask(f"{scene.credits}/records"))["data"]] == [scene.id_of("member")]
-        assert [one["user_id"] for one in done(member.ask(f"{scene.credits}/allocations"))["data"]] == [scene.id_of("member")]
+        assert [one["user_id"] for one in done(member.ask(f"{scene.credits}/records"))["data"]] == [
+            scene.id_of("member")
+        ]
+        assert [one["user_id"] for one in done(member.ask(f"{scene.credits}/allocations"))["data"]] == [
+            scene.id_of("member")
+        ]
         assert done(member.ask(f"{scene.credits}/allocations?search=e"))["pagination"]["total"] <= 1
 
     def test_a_manager_sees_and_shares_out_the_own_department_s_alone(self, scene):
@@ -188,16 +202,24 @@ class TestWhatAMemberSees:
         assert [one["id"] for one in body["departments"]] == [scene.department.public_id]
         assert body["departments"][0]["used"] == "11"
         assert done(manager.ask(f"{scene.credits}/usage"))["total_credits"] == "11"
-        assert {one["user_id"] for one in done(manager.ask(f"{scene.credits}/allocations"))["data"]} == {scene.id_of("engineer")}
-        answer = manager.post(f"{scene.credits}/allocate", {"user_id": scene.id_of("engineer"), "credits": "81"})
+        assert {one["user_id"] for one in done(manager.ask(f"{scene.credits}/allocations"))["data"]} == {
+            scene.id_of("engineer")
+        }
+        answer = manager.post(
+            f"{scene.credits}/allocate", {"user_id": scene.id_of("engineer"), "credits": "81"}
+        )
         assert "granted" not in done(answer)["pool"], "a manager learns the organization's figures"
         details = refused(
-            manager.post(f"{scene.credits}/allocate", {"user_id": scene.id_of("engineer"), "credits": "500"}), 402
+            manager.post(f"{scene.credits}/allocate", {"user_id": scene.id_of("engineer"), "credits": "500"}),
+            402,
         )
         assert details["limit"]["scope"] == scene.department.public_id
 
     def test_nobody_outside_learns_which_members_there_are(self, scene):
-        for path in (f"{scene.credits}/allocations/{scene.id_of('member')}", f"{scene.credits}/usage?user_id={scene.id_of('member')}"):
+        for path in (
+            f"{scene.credits}/allocations/{scene.id_of('member')}",
+            f"{scene.credits}/usage?user_id={scene.id_of('member')}",
+        ):
             refused(scene.http("outsider").ask(path), 404, "not_found")
 
 

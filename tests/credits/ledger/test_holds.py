@@ -9,6 +9,7 @@ from credits.ledger import holds
 from credits.ledger.commands import Reach
 from credits.ledger.holding import HoldEnded
 from credits.ledger.keys import IdempotencyConflict
+from credits.ledger.payers import InsufficientCredits
 from credits.models import Hold, Shortfall, UsageRecord
 from credits.pricing.costs import TokensCost
 from kit.errors import NotFound, PermissionDenied, ValidationError
@@ -303,6 +304,36 @@ class TestExpiry:
             make.settle(make.expire(hold))
         assert status(hold) == "captured"
         assert make.pool(team).available == 90
+
+
+class TestAnOverdueHold:
+    """It is over by the database's clock, whether the sweeper ran or not."""
+
+    @pytest.mark.parametrize("payer", ["pool", "allocation"])
+    def test_keeps_no_credits_from_the_next_request(self, payer):
+        team = make.team(10)
+        user = make.member(team, 10 if payer == "allocation" else None)
+        hold = make.held(team, user, 8, ttl=60)
+        with make.later("59 seconds"):
+            assert isinstance(make.settle(make.hold(team, user, 5))[0], InsufficientCredits)
+        with make.later("61 seconds"):
+            make.held(team, user, 5)
+        assert status(hold) == "expired"
+
+    def test_of_somebody_else_stays_as_it_is(self):
+        team = make.team(20)
+        first, second = make.member(team, 10), make.member(team, 10)
+        hold = make.held(team, first, 8, ttl=60)
+        with make.later("61 seconds"):
+            assert isinstance(make.settle(make.hold(team, second, 11))[0], InsufficientCredits)
+        assert status(hold) == "active"
+
+    def test_makes_room_for_no_more_than_it_held(self):
+        team = make.team(10)
+        make.held(team, None, 8, ttl=60)
+        with make.later("61 seconds"):
+            [outcome] = make.settle(make.hold(team, None, 11))
+        assert outcome.details["limit"]["remaining"] == "10"
 
 
 class TestLateCapture:
