@@ -74,11 +74,14 @@ PEOPLE: Final = (
 
 _DEPARTMENTS: Final = ("Engineering", "Marketing", "Sales", "Support")
 
+_SMALL: Final = {0: "350", 1: "290", 3: "420", 6: "250"}
+"""Shares that four weeks of use nearly or wholly eat up, so that every state of a bar is on screen."""
+
 _ACME_EXTRAS: Final = tuple(
     Member(
         email=person.email,
         department=_DEPARTMENTS[index % 4],
-        credits=("800", "400", "")[index % 3] if index < 60 else "",
+        credits=_SMALL.get(index, ("800", "400", "")[index % 3]) if index < 60 else "",
         daily_calls=(6, 4, 2)[index % 3] if index < 18 else 0,
     )
     for index, person in enumerate(EXTRAS)

@@ -13,9 +13,9 @@ def settle_shortfalls(locked: payers.Locked, organization: Organization) -> None
 
 
 def settle_open(*, organization_id: int) -> None:
-    """Lock the organization's pool and charge to it what is owed, as far as it has credits."""
+    """Charge what is owed to the organization's pool, as far as it has credits; a pool that somebody holds is left for later."""
     transactions.require()
-    locked = payers.lock([payers.organization_pool(organization_id)])
+    locked = payers.lock([payers.organization_pool(organization_id)], skip_locked=True)
     record(locked, shortfalls.settle(locked, organizations={organization_id}))
 
 

@@ -1,5 +1,6 @@
 """What the tests of the credits API share: a scene to call about, and no keys remembered from the test before."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,12 @@ def _no_remembered_keys() -> Iterator[None]:
     keys.forget_cached()
     yield
     keys.forget_cached()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of refusals are meant here; writing each of them down costs as much as making it."""
+    caplog.set_level(logging.ERROR, logger="django.request")
 
 
 @pytest.fixture

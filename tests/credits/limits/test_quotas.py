@@ -114,6 +114,5 @@ class TestGivingBack:
         team = make.team(100)
         hold = make.held(team)
         make.limit_calls(team, day=5)
-        make.charged(team)
-        make.settled(make.release(hold))
+        make.settle(make.charge(team), make.release(hold))  # together, so that the counter is at hand
         assert used() == [1]
