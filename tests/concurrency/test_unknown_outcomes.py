@@ -24,12 +24,14 @@ def team():
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_commit_that_fails_is_unknown_and_a_keyed_retry_has_one_effect(team, monkeypatch, committed):
-    commit = DatabaseWrapper._commit
+    commit, failed = DatabaseWrapper._commit, []
 
     def fail(self):
-        if committed:
+        if committed or failed:
             commit(self)
-        raise OperationalError("server closed the connection unexpectedly")
+        if not failed:
+            failed.append(self)
+            raise OperationalError("server closed the connection unexpectedly")
 
     commands = [make.charge(team, None, 5, key=f"k{n}") for n in range(3)]
     with monkeypatch.context() as patch:

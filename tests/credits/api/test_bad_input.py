@@ -6,24 +6,44 @@ from typing import Any, Final
 import pytest
 
 from tests.credits.api.corpus import FIELDS, ODD_TEXTS, RAW, READS, SPEND
+from tests.factories import api
 from tests.factories.api import MODEL, Http, Scene, books, error_of
+from tests.factories.remembered import Remembered
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def places(scene: Scene) -> dict[str, str]:
-    client = scene.key("platform")
+def _prepare() -> tuple[Scene, dict[str, str]]:
+    """Return the scene with a platform key, a hold and a charge, and what paths and bodies of the corpus name."""
+    scene = api.scene()
+    scene.keys["platform"] = scene.key_text("platform")
+    client = Http(key=scene.keys["platform"])
     named = {"org_id": scene.org.public_id, "user_id": scene.id_of("member"), "credits": "5"}
-    hold = client.post("/usage/holds", named | {"transaction_id": "h"}).json()["hold"]["id"]
-    charge = client.post("/usage/charges", named | {"transaction_id": "c"}).json()["charge"]["id"]
-    return {
-        "hold": hold,
-        "charge": charge,
+    return scene, {
+        "hold": client.post("/usage/holds", named | {"transaction_id": "h"}).json()["hold"]["id"],
+        "charge": client.post("/usage/charges", named | {"transaction_id": "c"}).json()["charge"]["id"],
         "credits": scene.credits,
         "user": scene.id_of("member"),
         "org": scene.org.public_id,
     }
+
+
+_prepared = Remembered(_prepare)
+
+
+@pytest.fixture
+def prepared(db: None) -> tuple[Scene, dict[str, str]]:
+    return _prepared.get()
+
+
+@pytest.fixture
+def scene(prepared: tuple[Scene, dict[str, str]]) -> Scene:
+    return prepared[0]
+
+
+@pytest.fixture
+def places(prepared: tuple[Scene, dict[str, str]]) -> dict[str, str]:
+    return prepared[1]
 
 
 def sent(client: Http, method: str, path: str, body: Any, org: str) -> Any:
@@ -35,7 +55,7 @@ def sent(client: Http, method: str, path: str, body: Any, org: str) -> Any:
     ("method", "path", "good", "name", "values"), FIELDS, ids=lambda one: one if isinstance(one, str) else ""
 )
 def test_a_bad_value_is_refused_and_changes_nothing(scene, places, method, path, good, name, values):
-    client = scene.key("platform")
+    client = Http(key=scene.keys["platform"])
     body = {key: value.format(**places) if isinstance(value, str) else value for key, value in good.items()}
     before = books()
     for value in values:
@@ -49,7 +69,7 @@ def test_a_bad_value_is_refused_and_changes_nothing(scene, places, method, path,
 
 @pytest.mark.parametrize("name", ["service", "provider", "model", "metadata", "transaction_id", "notes"])
 def test_odd_but_lawful_text_is_kept_to_the_letter_or_refused(scene, places, name):
-    client = scene.key("platform")
+    client = Http(key=scene.keys["platform"])
     for number, text in enumerate(ODD_TEXTS):
         body: dict[str, Any] = SPEND | {"transaction_id": f"odd{number}", "user_id": places["user"]}
         if name == "notes":
@@ -79,7 +99,7 @@ def test_text_of_the_greatest_length_is_kept(scene, longest):
 
 
 def test_the_greatest_amounts_of_many_requests_never_break_a_sum(scene):
-    client = scene.key("platform")
+    client = Http(key=scene.keys["platform"])
     for number in range(3):
         body = {
             "transaction_id": f"t{number}", "credits": "1000000000", "org_id": scene.org.public_id, "after_the_fact": True,
@@ -100,7 +120,7 @@ WRITES: Final = [
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 def test_a_body_that_is_none_is_refused_and_changes_nothing(scene, places, method, path):
-    client, before = scene.key("platform"), books()
+    client, before = Http(key=scene.keys["platform"]), books()
     for what, (body, kind, statuses) in RAW.items():
         answer = client.raw(method, path.format(**places), body, kind=kind, X_Organization=places["org"])
         wanted = {400, 404, 422} if what == "3 MB" and path.endswith("batch") else statuses
@@ -152,7 +172,7 @@ PATHS: Final = ["{credits}", "{credits}/usage", "{credits}/allocations/{bad}", "
     "bad", ["%00", "1", "org_' OR 1=1--", "x" * 300, "%F0%9F%92%B8", "..%2f", "%ED%A0%80", "org_%0d%0aX:1"]
 )
 def test_an_id_that_is_none_is_404(scene, bad):
-    client = scene.key("platform")
+    client = Http(key=scene.keys["platform"])
     for path in PATHS:
         if "{bad}" in path:
             answer = client.ask(path.format(bad=bad, credits=scene.credits))
