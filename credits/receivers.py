@@ -4,6 +4,7 @@ from typing import Any
 
 from credits import amounts
 from credits.reports import figures
+from credits.reports.figures import DepartmentFigures
 from credits.sharing import allocations
 from orgs import signals
 from orgs.audit.events import Actor
@@ -34,8 +35,14 @@ def _figures_of_departments(
 ) -> dict[int, dict[str, Any]]:
     return {
         pk: {
-            "pool": None if part.pool is None else amounts.text(part.pool),
+            "pool": _pool(part),
             "used_30_days": amounts.text(part.used),
         }
         for pk, part in figures.departments(organization=organization, departments=departments).items()
     }
+
+
+def _pool(part: DepartmentFigures) -> dict[str, str] | None:
+    if part.available is None or part.held is None:
+        return None
+    return {"available": amounts.text(part.available), "held": amounts.text(part.held)}

@@ -42,9 +42,10 @@ class PoolFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartmentFigures:
-    """A department in a list: what its pool has free (None where it was never funded), and 30 days of use."""
+    """A department in a list: what its pool has free and held (None where it was never funded), and 30 days of use."""
 
-    pool: Decimal | None
+    available: Decimal | None
+    held: Decimal | None
     used: Decimal
 
 
@@ -99,14 +100,17 @@ def department_figures(*, department: Department) -> PoolFigures | None:
 def departments(*, organization: Organization, departments: list[Department]) -> dict[int, DepartmentFigures]:
     """Return what each department's pool has free and what its members used in the last 30 days, by primary key."""
     pools = CreditPool.objects.filter(department__in=departments)
-    available = {pool.department_id: pool.available for pool in pools}
+    funded = {pool.department_id: pool for pool in pools}
     today = timezone.now().astimezone(ZoneInfo(organization.time_zone)).date()
     rows = DailyUsage.objects.filter(organization=organization, day__gt=today - timedelta(days=30))
     used = dict(rows.values_list("department_id").annotate(sum=Sum("credits")).order_by())
-    return {
-        one.pk: DepartmentFigures(pool=available.get(one.pk), used=used.get(one.pk, ZERO))
-        for one in departments
-    }
+    return {one.pk: _department(funded.get(one.pk), used.get(one.pk, ZERO)) for one in departments}
+
+
+def _department(pool: CreditPool | None, used: Decimal) -> DepartmentFigures:
+    if pool is None:
+        return DepartmentFigures(available=None, held=None, used=used)
+    return DepartmentFigures(available=pool.available, held=pool.held, used=used)
 
 
 def member_figures(*, organization: Organization, user: User) -> MemberFigures:
