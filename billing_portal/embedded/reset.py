@@ -28,7 +28,7 @@ def reset(*, force: bool) -> None:
         for entry in list(PORTAL.folder.iterdir()):
             if entry.name == "test":
                 remove_ended_tests(entry)
-            elif entry.name != "starting.lock":
+            else:
                 remove(entry)
     for folder in (temporary_folder(PORTAL.folder), temporary_folder(PROJECT)):
         shutil.rmtree(folder, ignore_errors=True)

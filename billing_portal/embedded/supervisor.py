@@ -49,6 +49,8 @@ class Supervisor:
             signal.signal(number, lambda *_: self.stopping.set())
         began = time.monotonic()
         with claim(self.url):
+            end_left_behind()
+            refuse_taken_port(self.port)
             try:
                 self.start_all()
                 farewell.tell_how_to_use(self.url, seconds=time.monotonic() - began)
@@ -61,10 +63,6 @@ class Supervisor:
     # --- starting ---
 
     def start_all(self) -> None:
-        left = children.end_left_behind()
-        if left:
-            say(f"Ended {left} processes that an earlier run had left behind")
-        refuse_taken_port(self.port)
         self.step("PostgreSQL and Valkey", self.start_parts)
         self.step("Migrations", lambda: self.command("migrate", ["migrate", "--no-input"]))
         if has_command("demo"):
@@ -248,13 +246,19 @@ def claim(url: str) -> IO[bytes]:
     return lock
 
 
+def end_left_behind() -> None:
+    found = children.end_left_behind()
+    if found:
+        say(f"Ended {found} processes that an earlier run had left behind")
+
+
 def refuse_taken_port(port: int) -> None:
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             line.bind(("127.0.0.1", port))
         except OSError as error:
-            do = f"Use another one: make run PORT={port + 10}"
+            do = f"Use another one: make run PORT={port + 10 if port > 1023 else 8000}"
             raise Trouble(
                 f"Cannot listen on 127.0.0.1:{port}", why=error.strerror or str(error), do=do
             ) from error

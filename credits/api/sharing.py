@@ -222,10 +222,17 @@ def _require_allocator(request: Request, organization: Organization, users: list
         department = (
             Department.objects.live().filter(memberships__user=user, organization=organization).first()
         )
-        funded = department is not None and CreditPool.objects.filter(department=department).exists()
-        permissions.require(
-            request, organization, Capability.ALLOCATE, department=department if funded else None
-        )
+        if department is not None and not _shares_out(department, user):
+            department = None
+        permissions.require(request, organization, Capability.ALLOCATE, department=department)
+
+
+def _shares_out(department: Department, user: User) -> bool:
+    """Tell whether a member's credits come from the department's own pool: it is funded, and no other pool gave them."""
+    if not CreditPool.objects.filter(department=department).exists():
+        return False
+    given = Allocation.objects.filter(organization=department.organization, user=user, closed_at__isnull=True)
+    return not given.exclude(pool__department=department).exists()
 
 
 def _user(organization: Organization, user_id: str) -> User:

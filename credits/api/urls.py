@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from credits.api import inquiries, reading, sharing, usage
+from credits.api import inquiries, movements, reports, sharing, usage
 from orgs.access import keys
 from orgs.models import AccessKey
 
@@ -29,8 +29,8 @@ urlpatterns = [
     path("org-billing/credits/<str:org_id>/allocate", sharing.Allocate.as_view()),
     path("org-billing/credits/<str:org_id>/allocations", sharing.Allocations.as_view()),
     path("org-billing/credits/<str:org_id>/allocations/<str:user_id>", sharing.AllocationDetail.as_view()),
-    path("org-billing/credits/<str:org_id>/usage", reading.Usage.as_view()),
-    path("org-billing/credits/<str:org_id>/records", reading.Records.as_view()),
-    path("org-billing/credits/<str:org_id>/ledger", reading.Ledger.as_view()),
-    path("models", reading.Models.as_view()),
+    path("org-billing/credits/<str:org_id>/usage", reports.Usage.as_view()),
+    path("org-billing/credits/<str:org_id>/records", movements.Records.as_view()),
+    path("org-billing/credits/<str:org_id>/ledger", movements.Ledger.as_view()),
+    path("models", movements.Models.as_view()),
 ]

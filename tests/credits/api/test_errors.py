@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.test.utils import override_settings
 from psycopg import errors as postgres
 
-from credits.api import reading, sharing, usage
+from credits.api import reports, sharing, usage
 from tests.factories.api import error_of, refused, undone
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ BUSY = [
 @pytest.mark.parametrize("error", BUSY, ids=str)
 def test_a_busy_or_lost_database_is_503_try_again(scene, monkeypatch, error):
     monkeypatch.setattr(usage.combining, "submit", raising(error))
-    monkeypatch.setattr(reading.usage, "breakdown", raising(error))
+    monkeypatch.setattr(reports.usage, "breakdown", raising(error))
     monkeypatch.setattr(sharing.allocations, "assign_all", raising(error))
     owner = scene.http("owner")
     for answer in (
@@ -61,7 +61,7 @@ def test_a_real_statement_timeout_is_503(scene, monkeypatch):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 20; SELECT pg_sleep(5)")
 
-    monkeypatch.setattr(reading.usage, "breakdown", sleep)
+    monkeypatch.setattr(reports.usage, "breakdown", sleep)
     client = scene.key("organization")
     with undone():
         answer = client.ask(f"{scene.credits}/usage")
