@@ -19,7 +19,7 @@ _PORTS: Final = range(18200, 18300)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the JSON; 1 where a law of the ledger was broken or a request failed."""
     options = _options(arguments)
-    folder = Path(options.folder)
+    wanted, folder = _wanted(options), Path(options.folder)
     port = _free_port()
     begun = time.monotonic()
     with machine.own_database(folder) as instance:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         django.setup()
         from bench import report, runs
 
-        found = runs.run(_wanted(options), instance=instance, port=port, folder=folder)
+        found = runs.run(wanted, instance=instance, port=port, folder=folder)
         about = machine.describe() | {"minutes": f"{(time.monotonic() - begun) / 60:.1f}"}
     report.show(found, about)
     file = Path(options.json) if options.json else folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"

@@ -65,6 +65,8 @@ def stop(instance: Instance) -> None:
     """End both servers, Valkey first; nothing happens where they do not run."""
     valkey.stop(instance)
     postgres.stop(instance)
+    with suppress(OSError):  # it may lie in /tmp, where nothing of ours is to stay
+        instance.sockets.rmdir()
 
 
 @contextmanager

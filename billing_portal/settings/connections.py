@@ -33,7 +33,12 @@ def database(url: str, *, session: dict[str, str] | None = None) -> dict[str, An
         *(f"-c {name}={value}" for name, value in (LIMITS | (session or {})).items()),
         given.get("options", ""),
     ]
-    found["OPTIONS"] = {"connect_timeout": 3, "application_name": "billing-portal"} | given
+    # Django's default, None, makes psycopg ignore `prepare=True`, which the ledger's statements ask for; so high, nothing else is.
+    found["OPTIONS"] = {
+        "connect_timeout": 3,
+        "application_name": "billing-portal",
+        "prepare_threshold": 1_000_000,
+    } | given
     found["OPTIONS"]["options"] = " ".join(options).strip()
     return found | {
         "HOST": unquote(str(found.get("HOST") or "")),

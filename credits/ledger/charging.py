@@ -68,7 +68,10 @@ def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
 
 
 def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
-    """Decide what waits for locks, payer by payer, each in a transaction that waits for that payer and holds no other."""
+    """Decide what waits for locks: one payer's group in a transaction that waits for it and holds no other.
+
+    By then whoever held the others has mostly committed too, so the rest is tried together again before the next wait.
+    """
     outcomes: dict[int, Outcome] = {}
     waiting = list(range(len(attempts)))
     while waiting:
@@ -77,8 +80,20 @@ def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
         for index, result in zip(group, results, strict=True):
             outcomes[index] = _settle_alone(result.attempt) if isinstance(result, Again) else result
         waiting = [index for index in waiting if index not in outcomes]
+        outcomes |= _settle_again({index: attempts[index] for index in waiting})
+        waiting = [index for index in waiting if index not in outcomes]
     _charge_debts(outcomes.values())
     return [_without_overdue(attempts[index].command, outcomes[index]) for index in range(len(attempts))]
+
+
+def _settle_again(attempts: dict[int, Attempt]) -> dict[int, Outcome]:
+    """Try together what still waits, without waiting; returns those that it decided."""
+    indexes = list(attempts)
+    free = [indexes[place] for place in _one_of_each_subject([one.command for one in attempts.values()])]
+    if not free:
+        return {}
+    results = zip(free, _run([attempts[index] for index in free], skip_locked=True), strict=True)
+    return {index: result for index, result in results if not isinstance(result, Again)}
 
 
 def _settle_alone(attempt: Attempt) -> Outcome:
