@@ -69,6 +69,8 @@ def crew(world: World) -> Iterator[Crew]:
         worker.start()
         theirs.close()  # so that a worker that ends is noticed as one
     try:
+        for ours, _ in pairs:
+            ours.recv()
         yield Crew([ours for ours, _ in pairs])
     finally:
         for ours, _ in pairs:
@@ -83,6 +85,13 @@ def _work(pipe: "Connection[Sample | str, Job | str]", world: World) -> None:
     import django
 
     django.setup()
+    from django.db import connection
+
+    from bench import work
+
+    work.warm_up(world)
+    connection.close()
+    pipe.send("warm")
     while True:
         try:
             job = pipe.recv()

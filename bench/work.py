@@ -32,6 +32,13 @@ def operation(name: str, side: str, world: World) -> Operation:
     return makers[name](world, spots[:1] if name == "hot" else spots)
 
 
+def warm_up(world: World) -> None:
+    """Charge everybody once in this process, which then knows who pays for whom as after the first minutes of a day."""
+    for spots in (world.unlimited, world.counted):
+        for outcome in charging.settle([_charge_command(world, spot) for spot in spots]):
+            _settled(outcome)
+
+
 def _textbook(world: World, *, hot: bool) -> Operation:
     spots = world.textbook[:1] if hot else world.textbook
 

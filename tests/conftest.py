@@ -1,8 +1,10 @@
-"""What all tests share: the laws of the ledger hold after every one of them."""
+"""What all tests share: the rows that migrations make, and the laws of the ledger proved after every one of them."""
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection
 
 _LEDGER = ("credits_creditpool", "credits_ledgerentry", "credits_usagerecord", "credits_hold")
@@ -21,10 +23,14 @@ def _laws_hold(request: pytest.FixtureRequest) -> Iterator[None]:
         "db",
         "transactional_db",
     } & set(request.fixturenames)
-    if not uses_database or request.node.get_closest_marker("breaks_the_ledger"):
+    if not uses_database:
         yield
         return
     request.getfixturevalue("_django_db_helper")  # torn down after this one, so the rows are still there
+    _bring_back_migrated_rows()
+    if request.node.get_closest_marker("breaks_the_ledger"):
+        yield
+        return
     yield
     if connection.needs_rollback or not _has_books():
         return
@@ -33,6 +39,15 @@ def _laws_hold(request: pytest.FixtureRequest) -> Iterator[None]:
     broken = [str(one) for one in reconcile.prove_all()]
     if broken:
         pytest.fail("the laws of the ledger are broken:\n" + "\n".join(broken), pytrace=False)
+
+
+def _bring_back_migrated_rows() -> None:
+    """Make plans and prices again, which emptying the database after a test with `transaction=True` took away."""
+    from orgs.models import Plan
+
+    if not Plan.objects.exists():
+        import_module("orgs.migrations.0003_plans").add_plans(apps, None)
+        import_module("credits.migrations.0003_starter_prices").add_prices(apps, None)
 
 
 def _has_books() -> bool:

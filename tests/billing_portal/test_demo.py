@@ -11,7 +11,6 @@ from billing_portal.demo import cast
 from credits.models import Allocation, UsageRecord
 from orgs.access import keys
 from orgs.models import Membership, Organization, User
-from tests.factories import orgs
 
 
 @pytest.fixture
@@ -32,8 +31,6 @@ def load():
 @pytest.mark.django_db
 class TestDemo:
     def test_has_the_three_stories_and_a_person_alone_and_repeats_without_a_change(self, notes):
-        orgs.plans()
-
         load()
 
         acme = Organization.objects.get(slug="acme")
@@ -53,7 +50,6 @@ class TestDemo:
         assert keys.find(known["key"]) is not None
 
     def test_everybody_it_names_can_sign_in(self, notes):
-        orgs.plans()
         load()
 
         for person in json.loads(notes.read_text())["sign_ins"]:

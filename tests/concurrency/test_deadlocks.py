@@ -17,7 +17,7 @@ from orgs.audit.events import SYSTEM
 from tests.concurrency.racing import in_another_session, race, tally, until_known
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 EXPECTED = {
     "done",

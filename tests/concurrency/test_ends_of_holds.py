@@ -10,7 +10,7 @@ from credits.models import Hold, UsageRecord
 from tests.concurrency.racing import race, tally, until_known, without_locks
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 HOLDS = 40
 

@@ -7,7 +7,7 @@ from credits.ledger.commands import Settled
 from tests.concurrency.racing import race, tally, until_known, without_locks
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 WORKERS = 100
 ways = pytest.mark.parametrize("settle", [charging.settle_one, combining.submit], ids=["alone", "together"])

@@ -15,7 +15,7 @@ from django.db import connection
 from credits.models import UsageRecord
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 4

@@ -7,7 +7,7 @@ from credits.models import Hold, UsageRecord
 from tests.concurrency.racing import race, tally, until_known
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 ways = pytest.mark.parametrize("settle", [charging.settle_one, combining.submit], ids=["alone", "together"])
 

@@ -14,7 +14,7 @@ from kit.errors import TryAgain
 from tests.concurrency.racing import race, tally, until_known
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 
 @pytest.fixture

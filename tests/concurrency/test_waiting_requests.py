@@ -17,7 +17,7 @@ from orgs.models import User
 from tests.concurrency.racing import in_another_session, race, tally, wait_for_a_lock
 from tests.factories import credits as make
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.concurrency]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
 ways = pytest.mark.parametrize("settle", [charging.settle_one, combining.submit], ids=["alone", "together"])
 

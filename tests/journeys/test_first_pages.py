@@ -11,7 +11,7 @@ from credits import amounts
 from tests.billing_portal.dashboards.story import PASSWORD, Team, person
 from tests.journeys.conftest import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 WIDTHS = [320, 390, 640, 860, 1024, 1440, 1920]
 

@@ -7,7 +7,6 @@ from django.test import Client
 
 from orgs.access import keys
 from orgs.models import User
-from tests.factories import orgs as make
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +29,6 @@ class Api(Client):
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         content = {} if body is None else {"data": body, "content_type": "application/json"}
         return getattr(self, method.lower())(path, headers=given, **content)
-
-
-@pytest.fixture(autouse=True)
-def _plans(request: pytest.FixtureRequest) -> None:
-    mark = request.node.get_closest_marker("django_db")
-    if mark is not None and mark.kwargs.get("transaction"):
-        request.getfixturevalue("transactional_db")
-        make.plans()
 
 
 @pytest.fixture

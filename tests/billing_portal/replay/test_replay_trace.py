@@ -2,12 +2,10 @@
 
 import re
 from decimal import Decimal
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -18,7 +16,6 @@ from credits.pricing import table
 from kit.identifiers import public_id
 from orgs.models import AccessKey
 from tests.factories import credits as ledger
-from tests.factories import orgs
 
 TRACE = Path(__file__).resolve().parents[4] / "shared" / "data" / "azure_llm_conversations.csv"
 LINES = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:50.99,396,109\n2023-11-16 18:15:51.22,879,55\n"
@@ -26,8 +23,6 @@ LINES = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\
 
 @pytest.fixture
 def team(transactional_db):
-    orgs.plans()
-    import_module("credits.migrations.0003_starter_prices").add_prices(apps, None)
     table.forget()
     guesses.forget()
     return ledger.team(1_000)
@@ -104,7 +99,6 @@ class TestReplayTrace:
 
 class TestABadTrace:
     def test_names_the_line(self, db, tmp_path):
-        orgs.plans()
         team = ledger.team(1)
         file = tmp_path / "trace.csv"
         file.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\nnow,many,few\n")
@@ -113,7 +107,6 @@ class TestABadTrace:
             call_command("replay_trace", file, organization=team.public_id)
 
     def test_without_the_header_is_refused(self, db, tmp_path):
-        orgs.plans()
         team = ledger.team(1)
         file = tmp_path / "trace.csv"
         file.write_text("a,b\n1,2\n")
