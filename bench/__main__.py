@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import socket
 import sys
 import time
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     wanted, folder = _wanted(options), Path(options.folder)
     port = _free_port()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     begun = time.monotonic()
     with machine.own_database(folder) as instance:
         machine.use(instance, port=port)
@@ -30,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench import report, runs
 
         found = runs.run(wanted, instance=instance, port=port, folder=folder)
-        about = machine.describe() | {"minutes": f"{(time.monotonic() - begun) / 60:.1f}"}
+        about = machine.describe() | {
+            "allocations": f"{10 * wanted.organizations:,}",
+            "minutes": f"{(time.monotonic() - begun) / 60:.1f}",
+        }
     report.show(found, about)
     file = Path(options.json) if options.json else folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     file.write_text(json.dumps({"machine": about, **found.as_json()}, indent=2) + "\n")
@@ -47,6 +52,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", default="1,16,64", help="numbers of clients (default: %(default)s)")
     parser.add_argument("--places", default=",".join(PLACES), help="default: %(default)s")
     parser.add_argument("--only", default=",".join(SCENARIOS), help="scenarios (default: %(default)s)")
+    parser.add_argument("--organizations", type=int, default=100, help="of 10 members (default: %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="default: var/bench/<time>.json")
     parser.add_argument("--folder", default=str(machine.FOLDER), help="of the database, logs and results")
     return parser.parse_args(arguments)
@@ -59,6 +65,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         clients=[int(number) for number in options.clients.split(",")],
         seconds=options.seconds,
         turns=options.turns,
+        organizations=options.organizations,
     )
     unknown = {*chosen.scenarios} - {*SCENARIOS} | {*chosen.places} - {*PLACES}
     if unknown:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Sample
-from bench.spots import MEMBERS, ORGANIZATIONS
+from bench.spots import MEMBERS, World
 from billing_portal.embedded import postgres
 from billing_portal.embedded.places import DATABASE, Instance
 
@@ -20,10 +20,10 @@ def program() -> Path | None:
     return found if os.access(found, os.X_OK) else None
 
 
-def run(instance: Instance, *, hot: bool, clients: int, seconds: float) -> Sample:
+def run(instance: Instance, world: World, *, hot: bool, clients: int, seconds: float) -> Sample:
     """Let pgbench's clients run the statement for about as long as everybody else (whole seconds)."""
     duration = max(1, round(seconds))
-    organizations, members = (1, 1) if hot else (ORGANIZATIONS, MEMBERS)
+    organizations, members = (1, 1) if hot else (world.organizations, MEMBERS)
     said = subprocess.run(
         [
             str(program()), "-n", "-M", "prepared", "-f", str(_SCRIPT),

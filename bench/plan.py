@@ -19,18 +19,18 @@ class Scenario:
 
 SCENARIOS: Final = {
     "spread": Scenario(
-        title="charges over 1,000 allocations",
+        title="charges over all allocations",
         sides=("textbook", "ours", "counted"),
         note="counted: ours again, for organizations on a plan with a finite quota (two more rows, shared by the "
         "members of each); the textbook counts none in any turn",
     ),
     "hot": Scenario(title="charges on one allocation"),
     "pairs": Scenario(
-        title="hold + capture over 1,000 allocations",
+        title="hold + capture over all allocations",
         note="the textbook has no holds: a pair of ours, two requests, stands against one charge of the textbook",
     ),
     "batches": Scenario(
-        title="batches of 1,000 charges over 1,000 allocations",
+        title="batches of 1,000 charges over all allocations",
         most_clients=16,  # 64 would have 64,000 charges under way
         note="charges a second; p50 and p99 of ours are of a whole batch, the textbook sends single charges",
     ),
@@ -64,3 +64,4 @@ class Wanted:
     clients: list[int]
     seconds: float
     turns: int
+    organizations: int

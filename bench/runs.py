@@ -53,7 +53,7 @@ def run(wanted: Wanted, *, instance: Instance, port: int, folder: Path) -> Found
     """Fill the database and measure what is wanted."""
     found = Found()
     print("bench: migrating and filling the tables", flush=True)
-    made = world.make()
+    made = world.make(organizations=wanted.organizations)
     connections.close_all()
     if "process" in wanted.places:
         with clients.crew(made) as crew:
@@ -66,7 +66,7 @@ def run(wanted: Wanted, *, instance: Instance, port: int, folder: Path) -> Found
             if "spread" in wanted.scenarios:
                 found.half_load = [_at_half(wanted, made, port, found)]
     if "pgbench" in wanted.places:
-        for row in _by_pgbench(wanted, instance, found):
+        for row in _by_pgbench(wanted, instance, made, found):
             _note(found, row)
     return found
 
@@ -118,7 +118,7 @@ def _at_half(wanted: Wanted, made: World, port: int, found: Found) -> Row:
     return Row("http", "half", number, _take_turns(tuple(most), wanted.turns, turn))
 
 
-def _by_pgbench(wanted: Wanted, instance: Instance, found: Found) -> Iterator[Row]:
+def _by_pgbench(wanted: Wanted, instance: Instance, made: World, found: Found) -> Iterator[Row]:
     if least.program() is None:
         found.notes.append("pgbench is not in this PostgreSQL's wheel: least.sql was not run")
         return
@@ -126,7 +126,7 @@ def _by_pgbench(wanted: Wanted, instance: Instance, found: Found) -> Iterator[Ro
         for number in _clients(wanted, name):
 
             def turn(side: str, hot: bool = name == "hot", number: int = number) -> Sample:  # noqa: FBT001
-                return least.run(instance, hot=hot, clients=number, seconds=wanted.seconds)
+                return least.run(instance, made, hot=hot, clients=number, seconds=wanted.seconds)
 
             yield Row("pgbench", name, number, _take_turns(("least",), 1, turn))
 

@@ -1,10 +1,9 @@
-"""What both sides charge to: 100 organizations of 10 members each, every member with an allocation. Without Django."""
+"""What both sides charge to: organizations of 10 members each, every member with an allocation. Without Django."""
 
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-ORGANIZATIONS: Final = 100
 MEMBERS: Final = 10
 
 
@@ -27,6 +26,7 @@ class World:
     """On a plan with a finite quota."""
     textbook: tuple[tuple[int, int], ...]
     """(organization, member) of the opponent's allocations."""
+    organizations: int
     key: str
     key_id: int
     made_by: str

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from bench import textbook
-from bench.spots import MEMBERS, ORGANIZATIONS, Spot, World
+from bench.spots import MEMBERS, Spot, World
 from credits.ledger import grants
 from credits.models import Grant
 from credits.sharing import allocations
@@ -23,7 +23,7 @@ _ENDLESS: Final = 2_000_000_000
 """Calls a day: a quota that is counted and never reached."""
 
 
-def make() -> World:
+def make(*, organizations: int = 100) -> World:
     """Migrate, fill both sides' tables, and issue the key that HTTP clients send."""
     call_command("migrate", verbosity=0)
     call_command("migrate", verbosity=0, run_syncdb=True)
@@ -32,18 +32,19 @@ def make() -> World:
     with transactions.durable():
         issued = keys.issue_platform(terms=terms, by=SYSTEM)
     return World(
-        unlimited=tuple(_ours("Unlimited", Plan.objects.get(code="enterprise"))),
-        counted=tuple(_ours("Counted", plan)),
-        textbook=tuple(_textbooks()),
+        unlimited=tuple(_ours("Unlimited", Plan.objects.get(code="enterprise"), organizations)),
+        counted=tuple(_ours("Counted", plan, organizations)),
+        textbook=tuple(_textbooks(organizations)),
+        organizations=organizations,
         key=issued.text,
         key_id=issued.key.pk,
         made_by=issued.key.public_id,
     )
 
 
-def _ours(name: str, plan: Plan) -> Iterator[Spot]:
+def _ours(name: str, plan: Plan, organizations: int) -> Iterator[Spot]:
     now = timezone.now()
-    for number in range(ORGANIZATIONS):
+    for number in range(organizations):
         organization = Organization.objects.create(
             name=f"{name} {number}", slug=f"{name}-{number}".casefold()
         )
@@ -79,10 +80,10 @@ def _allocate(organization: Organization) -> list[User]:
     return users
 
 
-def _textbooks() -> Iterator[tuple[int, int]]:
+def _textbooks(organizations: int) -> Iterator[tuple[int, int]]:
     """Fill the opponent's tables; members are numbered from 1, as least.sql draws them."""
     with transactions.durable():
-        for number in range(ORGANIZATIONS):
+        for number in range(organizations):
             organization = textbook.Organization(name=f"Textbook {number}")
             organization.save()
             for member in range(1, MEMBERS + 1):

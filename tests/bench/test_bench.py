@@ -10,8 +10,22 @@ import pytest
 
 from bench.figures import Row, Sample, Series, within
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bench")]  # minutes of load: only `make test-all`
+
 PROJECT = Path(__file__).resolve().parents[2]
-COMMAND = (sys.executable, "-m", "bench", "--seconds", "0.3", "--turns", "1", "--clients", "2")
+COMMAND = (
+    sys.executable,
+    "-m",
+    "bench",
+    "--seconds",
+    "0.3",
+    "--turns",
+    "1",
+    "--clients",
+    "2",
+    "--organizations",
+    "5",
+)
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:

@@ -1,10 +1,8 @@
 """Makes people, organizations and keys for tests, through the verbs of `orgs`; only what matters is said at the call."""
 
 import itertools
-from importlib import import_module
 from typing import Any
 
-from django.apps import apps
 from django.db import transaction
 
 from orgs import departments, memberships, organizations
@@ -13,13 +11,7 @@ from orgs.audit.events import SYSTEM
 from orgs.models import AccessKey, Department, Membership, Organization, User
 
 Role = Membership.Role
-_plans_migration = import_module("orgs.migrations.0003_plans")
 _numbers = itertools.count(1)
-
-
-def plans() -> None:
-    """Bring the plans back that emptying the database after a test with `transaction=True` took away."""
-    _plans_migration.add_plans(apps, None)
 
 
 def user(name: str = "Somebody", **fields: Any) -> User:
