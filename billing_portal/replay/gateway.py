@@ -18,6 +18,10 @@ _SPARE_TOKENS: Final = 64
 """How far above its real output a hold estimates."""
 
 
+class Unreachable(Exception):
+    """Nothing answers where the portal should be."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What came of the replay; `seconds` are the times of single HTTP requests."""

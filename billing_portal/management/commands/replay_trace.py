@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing_portal.replay import trace
-from billing_portal.replay.gateway import Gateway, Tally
+from billing_portal.replay.gateway import Gateway, Tally, Unreachable
 from kit import transactions
 from orgs.access import keys
 from orgs.audit.events import SYSTEM
@@ -47,9 +47,10 @@ class Command(BaseCommand):
         )
         begun = time.monotonic()
         try:
+            gateway.require_portal()
             requests = trace.read(options["file"], limit=options["limit"])
             tally = gateway.replay(requests, rate=options["rate"], progress=_Progress(self.stderr.isatty()))
-        except (OSError, trace.BadTrace) as error:
+        except (OSError, trace.BadTrace, Unreachable) as error:
             raise CommandError(str(error)) from None
         finally:
             if issued is not None:

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from billing_portal.replay.gateway import Gateway
 from credits import amounts
 from credits.ledger import guesses
 from credits.models import Hold, UsageRecord
@@ -97,7 +98,21 @@ class TestReplayTrace:
         assert amounts.display(taken) in page
 
 
+class TestWithoutAPortal:
+    def test_says_so_at_once(self, db, tmp_path):
+        team = ledger.team(1)
+
+        with pytest.raises(CommandError, match="No portal answers at"):
+            call_command(
+                "replay_trace", tmp_path / "x.csv", organization=team.public_id, url="http://127.0.0.1:1"
+            )
+
+
 class TestABadTrace:
+    @pytest.fixture(autouse=True)
+    def _portal_answers(self, monkeypatch):
+        monkeypatch.setattr(Gateway, "require_portal", lambda self: None)
+
     def test_names_the_line(self, db, tmp_path):
         team = ledger.team(1)
         file = tmp_path / "trace.csv"
