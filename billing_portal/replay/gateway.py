@@ -57,6 +57,17 @@ class Gateway:
     run: str
     connections: int = 16
 
+    def require_portal(self) -> None:
+        """Raise Unreachable unless the portal answers, so that nobody waits for a trace that goes nowhere."""
+        try:
+            answered = requests.get(f"{self.url}/healthz", timeout=_TIMEOUT_SECONDS).ok
+        except requests.RequestException:
+            answered = False
+        if not answered:
+            raise Unreachable(
+                f"No portal answers at {self.url}: start it with `make run`, or name it with --url."
+            )
+
     def replay(
         self, trace: Iterable[TracedRequest], *, rate: float | None, progress: Callable[[Tally], None]
     ) -> Tally:
