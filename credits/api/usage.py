@@ -1,11 +1,13 @@
 """The hot path: what gateways call before and after each request (contract.md §4.2). One domain call a view."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.utils import timezone
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -31,10 +33,20 @@ _PERSONS: Final = frozenset({SESSION, AccessKey.Kind.PERSONAL})
 _REFUSALS: Final = (400, 402, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
+class OnlyJSON(DefaultContentNegotiation):
+    """Answers are JSON whatever `Accept` says; what comes in must still say that it is JSON (415)."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return next(iter(renderers)), "application/json"
+
+
 class UsageView(APIView):
     """A view of the hot path: keys come from this process's memory, so it must end in a read after the lock."""
 
     required_scopes = AccessKey.Scope.USAGE_WRITE
+    content_negotiation_class = OnlyJSON
 
     def find_key(self, text: str) -> AccessKey | None:
         return keys.find_cached(text)

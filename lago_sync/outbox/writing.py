@@ -3,9 +3,8 @@
 import json
 from typing import Any, Final
 
-from django.db import connection
-
 from credits import amounts
+from credits.ledger import statements
 from credits.ledger.records import Usage
 
 CREDITS_USED: Final = "credits_used"
@@ -18,8 +17,7 @@ SELECT o, t, c, p, a FROM json_to_recordset(%s::json) AS v(o text, t text, c tex
 
 def add(*, records: list[Usage]) -> None:
     """Write an event for each record, in the transaction that made it: a reversal is a negative one."""
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [json.dumps([_row(record) for record in records])])
+    statements.run(_INSERT, json.dumps([_row(record) for record in records]))
 
 
 def _row(record: Usage) -> dict[str, Any]:
