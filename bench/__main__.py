@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of one turn (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn (default: %(default)s)")
     parser.add_argument(
         "--turns", type=int, default=2, help="of each side, alternating (default: %(default)s)"
     )

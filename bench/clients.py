@@ -128,8 +128,9 @@ def _repeat(job: Job, world: World, tally: _Tally, together: threading.Barrier) 
     from bench import work
 
     operation = work.operation(job.scenario, job.side, world)
+    first = "hot" if job.scenario == "hot" else "spread"  # one charge, also where a turn is made of batches
     with _survived(tally):  # opens the connection and prepares its statements
-        operation()
+        work.operation(first, job.side, world)()
     together.wait()
     together.wait()
     end = time.perf_counter() + job.seconds
