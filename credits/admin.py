@@ -15,6 +15,8 @@ from credits.models import Allocation, CreditPool, Grant, Hold, LedgerEntry, Pri
 from credits.sharing import allocations
 from kit.admin import ReadOnlyAdmin, StaffAdmin
 from orgs.admin.acts import actor
+from orgs.audit import events
+from orgs.audit.models import PLATFORM
 
 _ORGANIZATION: Any = {"organization": ("public_id__exact", "slug__startswith")}
 _WHOSE: Any = {**_ORGANIZATION, "user": ("public_id__exact", "email__startswith")}
@@ -174,6 +176,18 @@ class PriceAdmin(StaffAdmin[Price]):
     list_filter = ("kind", "provider")
     search_fields = ("name__startswith",)
     ordering = ("kind", "name", "-valid_from")
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        before = {name: form.initial.get(name) for name in form.changed_data} if change else {}
+        super().save_model(request, obj, form, change)
+        events.record(
+            organization=PLATFORM,
+            by=actor(request),
+            action="price.changed" if change else "price.added",
+            target=obj.name,
+            before=before,
+            after={name: form.cleaned_data[name] for name in form.changed_data},
+        )
 
 
 def _grant(request: HttpRequest, pool: CreditPool, cleaned: dict[str, Any]) -> None:

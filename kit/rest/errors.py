@@ -72,13 +72,6 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return JsonResponse(body("not_found", "There is nothing at this address."), status=404)
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
-    """Answer what no handler saw below the API."""
-    return JsonResponse(
-        body("internal_error", "Something broke on our side.", request_id=public_id("req")), status=500
-    )
-
-
 def _broken(error: Exception) -> Response:
     """Answer what nobody foresaw: an id to ask us with, and nothing of what happened, which the log has."""
     request_id = public_id("req")

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import QuerySet
-from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from kit.errors import InvalidRequest, NotFound, PermissionDenied, Unauthorized
@@ -144,8 +144,3 @@ def require(
     if role is None or not allows(caller, organization, capability, department=department):
         raise PermissionDenied("Your role does not allow this.", capability=capability.value)
     return role
-
-
-def is_read(request: Request) -> bool:
-    """Tell whether the request changes nothing."""
-    return request.method in SAFE_METHODS

@@ -144,6 +144,8 @@ class TestPrices:
 
         assert answer.status_code == 302, answer.context["errors"]
         assert Price.objects.get(name="page").each_price == Decimal("0.25")
+        event = AuditEvent.objects.get(action="price.added")
+        assert (event.organization, event.target, event.after["each_price"]) == ("platform", "page", "0.25")
 
 
 def test_every_model_that_staff_must_see_has_a_page():
