@@ -42,12 +42,13 @@ def _laws_hold(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _bring_back_migrated_rows() -> None:
-    """Make plans and prices again, which emptying the database after a test with `transaction=True` took away."""
+    """Make plans, prices and packages again, which emptying the database after a test with `transaction=True` took away."""
     from orgs.models import Plan
 
     if not Plan.objects.exists():
         import_module("orgs.migrations.0003_plans").add_plans(apps, None)
         import_module("credits.migrations.0003_starter_prices").add_prices(apps, None)
+        import_module("lago_sync.migrations.0003_starter_packages").add_packages(apps, None)
 
 
 def _has_books() -> bool:

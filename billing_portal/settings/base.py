@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import environ
 
+from billing_portal.embedded import sandbox
 from billing_portal.embedded.places import PORTAL
 from billing_portal.settings import connections
 from billing_portal.settings.environment import Environment
@@ -36,6 +37,21 @@ PRICE_CURRENCY = env.text("PRICE_CURRENCY", default="USD")
 DEFAULT_CURRENCY = env.text("DEFAULT_CURRENCY", default="USD")
 HOLD_TTL_SECONDS = env.whole("HOLD_TTL_SECONDS", default=600)
 SHORTFALL_LIMIT = env.whole("SHORTFALL_LIMIT", default=1000)  # credits
+
+# --- Lago ------------------------------------------------------------------------------------------------------------
+
+# With DEBUG and no address of a Lago: the sandbox that `make run` starts on PORT+1, whose keys are no secrets.
+LAGO_IS_SANDBOX = env.is_embedded("LAGO_API_URL")
+LAGO_API_URL = env.text("LAGO_API_URL", embedded=sandbox.url())
+LAGO_API_KEY = env.text("LAGO_API_KEY", embedded=sandbox.API_KEY if LAGO_IS_SANDBOX else "")
+LAGO_PUBLIC_URL = env.text("LAGO_PUBLIC_URL", default=LAGO_API_URL)  # as a browser reaches it
+LAGO_TIMEOUT_SECONDS = env.whole("LAGO_TIMEOUT_SECONDS", default=30)
+LAGO_WEBHOOK_HMAC_KEY = env.text(
+    "LAGO_WEBHOOK_HMAC_KEY", embedded=sandbox.HMAC_KEY if LAGO_IS_SANDBOX else ""
+)
+LAGO_WEBHOOK_ALLOWED_IPS = env.words("LAGO_WEBHOOK_ALLOWED_IPS")  # addresses or networks; empty: any
+LAGO_PAYMENT_PROVIDER = env.text("LAGO_PAYMENT_PROVIDER", default=sandbox.PROVIDER if LAGO_IS_SANDBOX else "")
+LAGO_PAYMENT_PROVIDER_CODE = env.text("LAGO_PAYMENT_PROVIDER_CODE", default=LAGO_PAYMENT_PROVIDER)
 
 # --- database, cache, mail -------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ os.environ |= {
     "SECRET_KEY": "only-for-tests",
     "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
     "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+    "LAGO_API_URL": "http://127.0.0.1:9",  # nobody listens: a test that talks to Lago asks for the fixture `lago`
+    "LAGO_API_KEY": "lago-sandbox-key",
+    "LAGO_WEBHOOK_HMAC_KEY": "11111111-2222-3333-4444-555555555555",
     "LOG_LEVEL": "WARNING",
 }
 

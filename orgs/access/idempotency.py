@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -37,6 +38,17 @@ RETURNING id
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Who sends what where, under which key; equal `content` is the same attempt."""
+
+    principal: str
+    method: str
+    path: str
+    key: str
+    content: Any
+
+
 class IdempotencyConflict(DomainError):
     """The key came before with another body."""
 
@@ -54,13 +66,32 @@ def once(request: Request, run: Callable[[], tuple[int, Any]], *, secret: str = 
     Raises InvalidRequest for a key that is none, IdempotencyConflict for one that came with another body.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is not None and _KEY.fullmatch(key) is None:
-        raise InvalidRequest("An Idempotency-Key has 1 to 128 printable ASCII characters.")
-    with transactions.durable():
-        if key is None:
+    if key is None:
+        with transactions.durable():
             status, body = run()
             return Response(body, status=status)
-        return _claimed(request, key, run, secret)
+    attempt = Attempt(
+        principal=permissions.caller_of(request).principal,
+        method=request.method or "",
+        path=request.path,
+        key=key,
+        content=request.data,
+    )
+    status, body, is_replay = once_for(attempt, run, secret=secret)
+    return Response(body, status=status, headers={"Idempotent-Replayed": "true"} if is_replay else None)
+
+
+def once_for(
+    attempt: Attempt, run: Callable[[], tuple[int, Any]], *, secret: str = ""
+) -> tuple[int, Any, bool]:
+    """Return (status, body, whether it is a repeat) of `run`, which runs in one durable transaction, once per attempt.
+
+    For edges that carry the key elsewhere than in a header, such as a form. Raises like `once`.
+    """
+    if _KEY.fullmatch(attempt.key) is None:
+        raise InvalidRequest("An Idempotency-Key has 1 to 128 printable ASCII characters.")
+    with transactions.durable():
+        return _claimed(attempt, run, secret)
 
 
 def forget_old() -> int:
@@ -69,14 +100,14 @@ def forget_old() -> int:
     return deleted
 
 
-def _claimed(request: Request, key: str, run: Callable[[], tuple[int, Any]], secret: str) -> Response:
+def _claimed(attempt: Attempt, run: Callable[[], tuple[int, Any]], secret: str) -> tuple[int, Any, bool]:
     scope = {
-        "principal": permissions.caller_of(request).principal,
-        "method": request.method or "",
-        "path": request.path[:255],
-        "key": key,
+        "principal": attempt.principal,
+        "method": attempt.method,
+        "path": attempt.path[:255],
+        "key": attempt.key,
     }
-    digest, now = _digest(request.data), timezone.now()
+    digest, now = _digest(attempt.content), timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {**scope, "digest": digest, "now": now, "oldest": now - REMEMBERED_FOR})
         row = cursor.fetchone()
@@ -86,13 +117,13 @@ def _claimed(request: Request, key: str, run: Callable[[], tuple[int, Any]], sec
     plain = json.loads(json.dumps(body, cls=DjangoJSONEncoder))
     kept = plain | {secret: None} if secret else plain
     IdempotentAnswer.objects.filter(pk=row[0]).update(status=status, body=kept)
-    return Response(plain, status=status)
+    return status, plain, False
 
 
-def _replayed(known: IdempotentAnswer, digest: str) -> Response:
-    if known.body_digest != digest:
+def _replayed(known: IdempotentAnswer, digest: str) -> tuple[int, Any, bool]:
+    if known.body_digest != digest or known.status is None:
         raise IdempotencyConflict
-    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+    return known.status, known.body, True
 
 
 def _digest(body: Any) -> str:

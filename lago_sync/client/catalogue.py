@@ -1,0 +1,38 @@
+"""Billable metrics and plans at Lago, by their codes."""
+
+from collections.abc import Iterator
+
+from lago_sync.client import transport
+from lago_sync.client.transport import Json
+
+
+def metric(code: str) -> Json | None:
+    answer = transport.get(transport.path("billable_metrics", code))
+    return answer["billable_metric"] if answer is not None else None
+
+
+def make_metric(fields: Json) -> Json:
+    """Make a metric; a second one with its code is refused, so a lost answer may be asked for again."""
+    made: Json = transport.post("billable_metrics", {"billable_metric": fields}, repeats=False)[
+        "billable_metric"
+    ]
+    return made
+
+
+def plan(code: str) -> Json | None:
+    answer = transport.get(transport.path("plans", code))
+    return answer["plan"] if answer is not None else None
+
+
+def plans() -> Iterator[Json]:
+    return transport.pages("plans", "plans")
+
+
+def make_plan(fields: Json) -> Json:
+    made: Json = transport.post("plans", {"plan": fields}, repeats=False)["plan"]
+    return made
+
+
+def change_plan(code: str, fields: Json) -> Json:
+    changed: Json = transport.put(transport.path("plans", code), {"plan": fields})["plan"]
+    return changed

@@ -1,0 +1,21 @@
+"""Which customer and wallet of Lago an organization is."""
+
+from django.db import models
+from django.utils import timezone
+
+from orgs.models import Organization
+
+
+class LagoCustomer(models.Model):
+    """An organization at Lago, made at its first purchase or subscription; its `external_id` there is the public id."""
+
+    organization = models.OneToOneField(
+        Organization, on_delete=models.PROTECT, related_name="lago_customer", primary_key=True
+    )
+    lago_id = models.UUIDField(unique=True)
+    wallet_id = models.UUIDField(unique=True, null=True, blank=True)
+    currency = models.CharField(max_length=3)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"customer {self.lago_id}"

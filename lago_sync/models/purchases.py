@@ -1,0 +1,138 @@
+"""Packages of credits, and purchases on their way from an order to a grant."""
+
+from typing import ClassVar, Final
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from credits.amounts import LARGEST_REQUEST, CreditsField
+from kit.identifiers import uuid7
+from orgs.models import Organization
+
+_KNOWN: Final = ["pending", "awaiting_payment", "declined", "completed", "failed"]
+
+
+class Package(models.Model):
+    """Credits at a price in one currency, edited by system admins."""
+
+    code = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    credits = CreditsField()
+    amount_cents = models.BigIntegerField(help_text="minor units of the currency")
+    currency = models.CharField(max_length=3)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=Q(credits__gt=0, credits__lte=LARGEST_REQUEST), name="package_has_credits"
+            ),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="package_has_a_price"),
+            models.UniqueConstraint(
+                fields=["currency", "credits"],
+                condition=Q(is_active=True),
+                name="package_one_size_once_per_currency",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Purchase(models.Model):
+    """One order of credits: recorded first, then topped up at Lago, paid, verified and granted once.
+
+    `pending` is not known to be at Lago yet; `awaiting_payment` and `declined` have a wallet transaction there, which
+    can still be paid; `completed` has its grant; `failed` was refused by Lago, so nothing is owed.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Being ordered"
+        AWAITING_PAYMENT = "awaiting_payment", "Waiting for payment"
+        DECLINED = "declined", "Payment declined"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+
+    OPEN: ClassVar = (Status.PENDING, Status.AWAITING_PAYMENT, Status.DECLINED)
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="purchases")
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    credits = CreditsField()
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=24, choices=Status.choices, default=Status.PENDING)
+    made_by = models.CharField(max_length=64, help_text="public id of the user or key that ordered")
+    idempotency_key = models.CharField(max_length=128)
+    return_url = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    leased_until = models.DateTimeField(
+        null=True, blank=True, help_text="until then one worker may be talking to Lago about it"
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now, help_text="when it is looked at again")
+    last_error = models.CharField(max_length=500, blank=True)
+
+    wallet_transaction_id = models.UUIDField(null=True, blank=True, unique=True)
+    invoice_id = models.UUIDField(null=True, blank=True, unique=True)
+    invoice_number = models.CharField(max_length=64, blank=True)
+    payment_url = models.URLField(max_length=1000, blank=True)
+
+    grant_id = models.UUIDField(null=True, blank=True, unique=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["organization", "made_by", "idempotency_key"], name="purchase_once_per_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(credits__gt=0, credits__lte=LARGEST_REQUEST, amount_cents__gt=0),
+                name="purchase_has_credits_and_a_price",
+            ),
+            models.CheckConstraint(condition=Q(status__in=_KNOWN), name="purchase_status_is_known"),
+            models.CheckConstraint(
+                condition=Q(
+                    status="completed",
+                    grant_id__isnull=False,
+                    completed_at__isnull=False,
+                    wallet_transaction_id__isnull=False,
+                    invoice_id__isnull=False,
+                )
+                | Q(grant_id=None, completed_at=None) & ~Q(status="completed"),
+                name="purchase_completed_has_its_grant_and_payment",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["awaiting_payment", "declined"])
+                | Q(wallet_transaction_id__isnull=False),
+                name="purchase_waiting_is_known_to_lago",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organization", "-id"], name="purchase_newest_first"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(status__in=["pending", "awaiting_payment", "declined"]),
+                name="purchase_open_by_due",
+            ),
+            models.Index(fields=["made_by", "-id"], name="purchase_by_who_made_it"),
+        ]
+
+    def __str__(self) -> str:
+        return f"purchase {self.pk}"
+
+    @property
+    def key(self) -> str:
+        """Return what names this purchase in the metadata of its wallet transaction."""
+        return str(self.pk)
+
+    @classmethod
+    def parse_key(cls, text: str) -> UUID | None:
+        """Return the primary key that a metadata value names, None if it is none of ours."""
+        try:
+            return UUID(text)
+        except ValueError:
+            return None
