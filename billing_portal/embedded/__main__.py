@@ -30,7 +30,7 @@ def run() -> None:
         raise Trouble(
             "Not started", why=why, do="Set DEBUG=1 in .env, or see docs/operations.md for production"
         )
-    Supervisor(port=port(), parts=settings.EMBEDDED_PARTS).run()
+    Supervisor(port=port(), parts=settings.EMBEDDED_PARTS, with_sandbox=settings.LAGO_IS_SANDBOX).run()
 
 
 def reset() -> None:
@@ -41,9 +41,11 @@ def reset() -> None:
 
 def port() -> int:
     text = os.environ.get("PORT", "8000")
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not text.isdigit() or not 0 < int(text) < 65535:
         raise Trouble(
-            "Cannot listen", why=f"PORT is {text!r}, not a number from 1 to 65535", do="make run PORT=8000"
+            "Cannot listen",
+            why=f"PORT is {text!r}, not a number from 1 to 65534 (the Lago sandbox takes the one after it)",
+            do="make run PORT=8000",
         )
     return int(text)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from billing_portal.embedded import children, farewell, folders, instance, watching
+from billing_portal.embedded import children, farewell, folders, instance, sandbox, watching
 from billing_portal.embedded.children import Child
 from billing_portal.embedded.places import PORTAL, PROJECT
 from billing_portal.embedded.trouble import Trouble
@@ -30,12 +30,13 @@ class Interrupted(Exception):
 class Supervisor:
     """Starts, watches and stops the portal of this folder. Signals only set an event; every wait looks at it."""
 
-    def __init__(self, *, port: int, parts: Iterable[str]) -> None:
+    def __init__(self, *, port: int, parts: Iterable[str], with_sandbox: bool) -> None:
         self.port = port
         self.parts = list(parts)
+        self.sandbox = lago_sandbox() if with_sandbox else None
         self.stopping = threading.Event()
         self.parent = os.getppid()
-        self.children = commands(port)
+        self.children = [*([self.sandbox] if self.sandbox else []), *commands(port)]
         self.waiting_for_code: set[str] = set()
         self.lease: instance.Lease | None = None
 
@@ -51,9 +52,13 @@ class Supervisor:
         with claim(self.url):
             end_left_behind()
             refuse_taken_port(self.port)
+            if self.sandbox:
+                refuse_taken_port(sandbox.port())
             try:
                 self.start_all()
-                farewell.tell_how_to_use(self.url, seconds=time.monotonic() - began)
+                farewell.tell_how_to_use(
+                    self.url, seconds=time.monotonic() - began, lago=sandbox.url() if self.sandbox else ""
+                )
                 self.look_after()
             except Interrupted:
                 pass
@@ -65,10 +70,16 @@ class Supervisor:
     def start_all(self) -> None:
         self.step("PostgreSQL and Valkey", self.start_parts)
         self.step("Migrations", lambda: self.command("migrate", ["migrate", "--no-input"]))
-        if has_command("demo"):
-            self.step("Demo", lambda: self.command("demo", ["demo"]))
+        if self.sandbox:
+            self.step_of(self.sandbox)
+            self.step("Lago's set-up", lambda: self.command("setup_lago", ["setup_lago"]))
+        self.step("Demo", lambda: self.command("demo", ["demo"]))
         for child in self.children:
-            self.step(child.name.capitalize(), lambda child=child: self.start_child(child))  # type: ignore[misc]
+            if child is not self.sandbox:
+                self.step_of(child)
+
+    def step_of(self, child: Child) -> None:
+        self.step(child.name.capitalize(), lambda: self.start_child(child))
 
     def step(self, name: str, work: Callable[[], None]) -> None:
         self.refuse_when_stopping()
@@ -203,6 +214,15 @@ class Supervisor:
         say(f"Stopped in {time.monotonic() - began:.1f} s")
 
 
+def lago_sandbox() -> Child:
+    """Return the Lago that stands in for a real one; before the demo, which buys there, and stopped after the worker."""
+    return Child(
+        "sandbox",
+        ["manage.py", "lago_sandbox", "--port", str(sandbox.port())],
+        {"LAGO_SANDBOX_RETURN_URL": f"http://127.0.0.1:{sandbox.port() - 1}/billing/returned/"},
+    )
+
+
 def commands(port: int) -> list[Child]:
     """Return the long-running processes in the order of their start (the same lines as in Procfile)."""
     celery = ["-m", "celery", "--app", "billing_portal.celery"]
@@ -262,10 +282,6 @@ def refuse_taken_port(port: int) -> None:
             raise Trouble(
                 f"Cannot listen on 127.0.0.1:{port}", why=error.strerror or str(error), do=do
             ) from error
-
-
-def has_command(name: str) -> bool:
-    return any(PROJECT.glob(f"*/management/commands/{name}.py"))
 
 
 def wait_until(done: Callable[[], Any], *, seconds: float) -> None:

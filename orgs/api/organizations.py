@@ -17,7 +17,7 @@ from orgs.access.capabilities import Capability
 from orgs.api import bodies, shapes
 from orgs.models import Membership, Organization, Subscription
 
-_SCOPES = {"GET": "org:read", "POST": "org:write", "PATCH": "org:write"}
+_SCOPES = {"GET": "org:read", "POST": "org:write", "PATCH": "org:write", "DELETE": "org:write"}
 _HEADERS = '-H "Authorization: Bearer $KEY"'
 
 
@@ -87,6 +87,24 @@ class OneOrganization(APIView):
         def run() -> tuple[int, Any]:
             changed = organizations.update(organization=organization, changes=changes, by=caller.actor)
             return 200, detail(caller, changed)
+
+        return idempotency.once(request, run)
+
+    @operation(
+        summary="Archive an organization: nobody spends there any more, its books stay",
+        answers={204: None},
+        errors=[400, 403, 404, 409],
+        curl=f"curl -X DELETE {_HEADERS} $URL/api/v1/orgs/$ORG",
+        tag="orgs",
+    )
+    def delete(self, request: Request, org_id: str) -> Response:
+        organization = permissions.organization_of(request, org_id)
+        permissions.require(request, organization, Capability.ARCHIVE)
+        caller = permissions.caller_of(request)
+
+        def run() -> tuple[int, Any]:
+            organizations.archive(organization=organization, by=caller.actor)
+            return 204, None
 
         return idempotency.once(request, run)
 

@@ -19,7 +19,8 @@ from billing_portal.embedded.places import PROJECT
 from billing_portal.settings import connections
 from billing_portal.settings.environment import Environment, WrongURL
 
-REQUIRED = ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SITE_URL", "EMAIL_URL")
+LAGO = ("LAGO_API_URL", "LAGO_API_KEY", "LAGO_WEBHOOK_HMAC_KEY")
+REQUIRED = ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "SITE_URL", "EMAIL_URL", *LAGO)
 PRODUCTION = {
     "DEBUG": "0",
     "SECRET_KEY": "a-key-with-more-than-fifty-characters-of-which-many-are-different-0123456789",
@@ -28,6 +29,9 @@ PRODUCTION = {
     "DATABASE_URL": "postgres://portal:secret@db.example.com/portal",
     "REDIS_URL": "redis://redis.example.com/0",
     "EMAIL_URL": "smtp://mail.example.com:25",
+    "LAGO_API_URL": "https://lago.example.com",
+    "LAGO_API_KEY": "a-key-of-lago",
+    "LAGO_WEBHOOK_HMAC_KEY": "what-webhooks-are-signed-with",
 }
 
 
@@ -100,6 +104,13 @@ def test_with_debug_what_is_set_is_used():
     script = "from billing_portal.settings import base; print(base.EMBEDDED_PARTS, base.DATABASES['default']['HOST'])"
     read = python("-c", script, DEBUG="1", DATABASE_URL=PRODUCTION["DATABASE_URL"])
     assert read.stdout == "['valkey'] db.example.com\n"
+
+
+def test_with_debug_the_sandbox_beside_the_portal_stands_in_for_a_lago_but_not_for_the_key_of_a_real_one():
+    script = "from billing_portal.settings import base as b; print(b.LAGO_IS_SANDBOX, b.LAGO_API_URL, bool(b.LAGO_API_KEY))"
+    assert python("-c", script, DEBUG="1", PORT="8010").stdout == "True http://127.0.0.1:8011 True\n"
+    real = python("-c", script, DEBUG="1", LAGO_API_URL=PRODUCTION["LAGO_API_URL"])
+    assert real.stdout == "False https://lago.example.com False\n", real.stderr
 
 
 def test_the_environment_wins_over_dotenv(tmp_path, monkeypatch):

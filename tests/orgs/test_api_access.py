@@ -39,6 +39,7 @@ ENDPOINTS = [
     Endpoint("POST", "orgs", (401, *[201] * 7), {"name": "New"}),
     Endpoint("GET", "orgs/{org}", (401, 404, *[200] * 6)),
     Endpoint("PATCH", "orgs/{org}", (401, 404, 403, 403, 403, 200, 200, 200), {"name": "Renamed"}),
+    Endpoint("DELETE", "orgs/{org}", (401, 404, 403, 403, 403, 403, 204, 204)),
     Endpoint("POST", "orgs/{org}/switch", (401, 404, 200, 200, 200, 200, 200, 404)),
     Endpoint("GET", "orgs/{org}/members", (401, 404, *[200] * 6)),
     Endpoint(

@@ -12,13 +12,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from billing_portal.embedded.places import PROJECT, temporary_folder
 
-CODE = ("billing_portal", "kit", "orgs", "credits", "lago_sync", "templates", "static")
+CODE = ("billing_portal", "kit", "orgs", "credits", "lago_sync", "lago_sandbox", "templates", "static")
 READY_WITHIN = 90.0  # seconds
 STOPS_WITHIN = 40.0
 
@@ -50,9 +51,14 @@ def supervise(checkout: Path, command: str, **environment: str) -> "subprocess.P
 
 
 def free_port() -> int:
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        return int(line.getsockname()[1])
+    """A free port whose next one, the Lago sandbox's, is free too."""
+    while True:
+        with socket.socket() as line, socket.socket() as beside:
+            line.bind(("127.0.0.1", 0))
+            port = int(line.getsockname()[1])
+            with suppress(OSError):
+                beside.bind(("127.0.0.1", port + 1))
+                return port
 
 
 def read_until_ready(process: "subprocess.Popen[str]") -> str:
@@ -92,6 +98,8 @@ def test_the_portal_starts_survives_a_kill_and_stops_without_a_trace(checkout):
     assert re.search(r"PostgreSQL and Valkey +\d+\.\d s", said), "each step says its seconds"
     assert f"http://127.0.0.1:{port}" in said
     assert status_of(f"http://127.0.0.1:{port}/readyz") == 200
+    assert f"Lago sandbox: http://127.0.0.1:{port + 1}" in said
+    assert status_of(f"http://127.0.0.1:{port + 1}/health") == 200
     assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
     secret = (checkout / ".env").read_text()
 

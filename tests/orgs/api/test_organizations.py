@@ -162,6 +162,19 @@ class TestOneOrganization:
         assert client.get("/api/v1/me").json()["active_org_id"] == other.public_id
         assert User.objects.get(pk=owner.pk).active_organization == other
 
+    def test_is_archived_by_its_owner_and_then_found_by_nobody(self, api, client, team):
+        admin = make.member(team, "admin").user
+        assert api(user=admin).delete(f"/api/v1/orgs/{team.public_id}").status_code == 403
+        assert client.delete(f"/api/v1/orgs/{team.public_id}").status_code == 204
+        assert client.get(f"/api/v1/orgs/{team.public_id}").status_code == 404
+        assert AuditEvent.objects.filter(organization=team.public_id, action="organization.archived").exists()
+
+    def test_of_one_person_is_not_archived(self, api):
+        somebody = make.user()
+        with transaction.atomic():
+            own = organizations.personal_for(user=somebody)
+        assert api(user=somebody).delete(f"/api/v1/orgs/{own.public_id}").status_code == 409
+
 
 class TestMembers:
     def test_show_as_much_as_the_caller_may_see(self, api, client, team):
