@@ -9,7 +9,7 @@ MANAGE := DEBUG=1 $(PY) manage.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset venv venv-dev test test-all test-fast format lint bench lock
+.PHONY: help run reset venv venv-dev test test-all e2e format lint bench lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -38,6 +38,10 @@ test: venv-dev  ## the test suite; also while `make run` runs (ARGS="-k name"; R
 
 test-all: venv-dev  ## the test suite with its long rest
 	$(call pytest_in_two_parts,)
+
+e2e: venv  ## the main job by bash and curl against a running portal (BASE_URL=, KEY=)
+	@BASE_URL=$${BASE_URL:-http://127.0.0.1:$${PORT:-8000}} \
+	KEY=$${KEY:-$$($(PY) -c 'import json; print(json.load(open("var/demo.json"))["owner_key"])')} tests/e2e/journey.sh
 
 format: venv-dev  ## put code and templates into shape
 	@$(PY) -m ruff format .

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
@@ -10,7 +11,11 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from lago_sync.reconcile import health
+
 logger = logging.getLogger(__name__)
+
+APPEND_ONLY: Final = ("audit_auditevent", "credits_grant", "credits_ledgerentry", "credits_usagerecord")
 
 
 @login_not_required
@@ -23,12 +28,19 @@ def alive(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
-    """Say whether requests can be served: 503 without database or migrations, *degraded* but 200 without Redis."""
+    """Say whether requests can be served: 503 without database, migrations or triggers.
+
+    *Degraded*, but 200, without Redis, or where the last stored look at Lago found it away or wrongly set up.
+    """
     database = outcome(check_database)
-    parts = {"database": database, "migrations": outcome(check_migrations) if database == "ok" else "unknown"}
+    parts = {"database": database} | {
+        name: outcome(check) if database == "ok" else "unknown"
+        for name, check in {"migrations": check_migrations, "triggers": check_triggers}.items()
+    }
     served = all(state == "ok" for state in parts.values())
-    parts["redis"] = outcome(check_redis)
-    status = "unavailable" if not served else "ok" if parts["redis"] == "ok" else "degraded"
+    parts |= {"redis": outcome(check_redis), "lago": outcome(check_lago) if served else "unknown"}
+    is_whole = parts["redis"] == "ok" and parts["lago"] in {"ok", "unknown"}
+    status = "unavailable" if not served else "ok" if is_whole else "degraded"
     answer = JsonResponse({"status": status, "parts": parts}, status=200 if served else 503)
     answer["Cache-Control"] = "no-store"
     return answer
@@ -55,6 +67,28 @@ def check_migrations() -> str:
     if plan:
         raise DatabaseError(f"{len(plan)} migrations are not applied: run `manage.py migrate`")
     return "ok"
+
+
+def check_triggers() -> str:
+    """Say ok where the books still refuse to be changed; a restore that leaves triggers out must not serve."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT tgrelid) FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            " WHERE tgname = 'append_only' AND tgenabled = 'A' AND relname = ANY(%s)",
+            [list(APPEND_ONLY)],
+        )
+        row = cursor.fetchone()
+    if row is None or row[0] != len(APPEND_ONLY):
+        raise DatabaseError("the append-only triggers of the books are missing or off")
+    return "ok"
+
+
+def check_lago() -> str:
+    """Return what the job that looks at Lago stored; no probe waits for Lago."""
+    latest = health.latest()
+    if latest is None:
+        return "unknown"
+    return "ok" if latest.status == "healthy" else latest.status
 
 
 def check_redis() -> str:

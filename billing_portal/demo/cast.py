@@ -27,12 +27,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody bought: the code of a package, or a number of credits."""
+
+    what: str
+    outcome: str = "pay"
+    """`pay` or `decline` on the payment page, or nothing yet: it waits for payment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
     slug: str
     name: str
     owner: str
     plan: str
-    credits: str
+    orders: tuple[Order, ...]
     members: tuple[Member, ...]
     departments: dict[str, str] = field(default_factory=dict)
     """Department to the credits its pool was funded with; "0" is not funded."""
@@ -93,7 +102,11 @@ TEAMS: Final = (
         name="Acme",
         owner="owner@acme.example",
         plan="enterprise",
-        credits="100000",
+        orders=(
+            Order(what="credits-50000"),
+            Order(what="credits-50000"),
+            Order(what="credits-10000", outcome=""),
+        ),
         departments={"Engineering": "40000", "Marketing": "15000", "Sales": "10000", "Support": "0"},
         members=(
             Member(email="owner@acme.example", role="owner", daily_calls=1),
@@ -116,7 +129,7 @@ TEAMS: Final = (
         name="Sprout",
         owner="founder@sprout.example",
         plan="starter",
-        credits="5000",
+        orders=(Order(what="credits-5000"),),
         members=(
             Member(email="founder@sprout.example", role="owner", credits="1000", daily_calls=4),
             Member(email="ben@sprout.example", credits="1000", daily_calls=12),
@@ -131,7 +144,11 @@ TEAMS: Final = (
         name="Globex",
         owner="outsider@globex.example",
         plan="professional",
-        credits="20000",
+        orders=(
+            Order(what="credits-10000"),
+            Order(what="credits-10000"),
+            Order(what="credits-5000", outcome="decline"),
+        ),
         members=(
             Member(email="outsider@globex.example", role="owner", daily_calls=5),
             Member(email="consultant@example.com", daily_calls=3),
@@ -139,3 +156,6 @@ TEAMS: Final = (
         time_zone="America/New_York",
     ),
 )
+
+SOLO: Final = "solo@example.com"
+SOLO_ORDERS: Final = (Order(what="500"),)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from billing_portal.demo.cast import TEAMS, Member, Team
+from billing_portal.demo.cast import SOLO, TEAMS, Member, Team
 from credits.ledger import charging
 from credits.ledger.commands import MakeCharge, Settled, Spender
 from credits.pricing.costs import CreditsCost, TokensCost
@@ -65,7 +65,7 @@ def _known_days(organization: Organization, today: date) -> set[date]:
 def _members(organization: Organization) -> tuple[Member, ...]:
     team: Team | None = next((team for team in TEAMS if team.slug == organization.slug), None)
     if team is None:
-        return (Member(email="solo@example.com", daily_calls=3),)
+        return (Member(email=SOLO, daily_calls=3),)
     return tuple(member for member in team.members if member.daily_calls)
 
 

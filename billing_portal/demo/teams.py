@@ -1,38 +1,33 @@
 """Building the demo's people and teams through the same verbs as everybody; what is there already stays."""
 
-from datetime import timedelta
 from decimal import Decimal
 
-from django.utils import timezone
-
-from billing_portal.demo.cast import PASSWORD, PEOPLE, TEAMS, Member, Person, Team
-from credits.ledger import grants
+from billing_portal.demo.cast import PASSWORD, PEOPLE, SOLO, TEAMS, Member, Person, Team
 from credits.reports import figures
 from credits.sharing import allocations, transfers
 from credits.sharing.allocations import Share
 from kit import transactions
-from orgs import departments, memberships, organizations, subscriptions
+from orgs import departments, memberships, organizations
 from orgs.audit.events import SYSTEM
-from orgs.models import Department, Membership, Organization, User
-
-SOLO_CREDITS = Decimal(500)
+from orgs.models import Department, Organization, User
 
 
-def build() -> list[Organization]:
-    """Make people, teams and the person alone; returns the organizations."""
+def make() -> dict[str, Organization]:
+    """Make people, teams and the person alone, without credits; returns the organizations by their team's slug, or e-mail."""
     people = {person.email: _person(person) for person in PEOPLE}
-    teams = [_team(team, people) for team in TEAMS]
+    made = {team.slug: _team(team, people) for team in TEAMS}
     with transactions.durable():
-        solo = organizations.personal_for(user=people["solo@example.com"])
-        grants.grant(
-            organization=solo,
-            source="promotion",
-            credits=SOLO_CREDITS,
-            reference="demo",
-            by=SYSTEM,
-            reason="Demo credits",
-        )
-    return [*teams, solo]
+        made[SOLO] = organizations.personal_for(user=people[SOLO])
+    return made
+
+
+def share_out() -> None:
+    """Fund the departments and give the members their shares, once the teams have bought credits."""
+    for team in TEAMS:
+        organization = Organization.objects.get(slug=team.slug)
+        with transactions.durable():
+            _fund(team, organization)
+            _allocate(team, organization)
 
 
 def _person(person: Person) -> User:
@@ -53,60 +48,44 @@ def _team(team: Team, people: dict[str, User]) -> Organization:
         organization = organizations.create(
             name=team.name, owner=people[team.owner], by=SYSTEM, time_zone=team.time_zone
         )
-        now = timezone.now()
-        subscriptions.set_plan(
-            organization=organization,
-            plan_code=team.plan,
-            period_start=now - timedelta(days=12),
-            period_end=now + timedelta(days=18),
-            by=SYSTEM,
-        )
-        grants.grant(
-            organization=organization,
-            source="promotion",
-            credits=Decimal(team.credits),
-            reference="demo",
-            by=SYSTEM,
-            reason="Demo credits",
-        )
-        parts = _departments(team, organization)
+        parts = {
+            name: departments.create(organization=organization, name=name, by=SYSTEM)
+            for name in team.departments
+        }
         for member in team.members:
-            _member(organization, people[member.email], member, parts)
-        _share_out(team, organization, people)
+            if member.email != team.owner:
+                _member(organization, people[member.email], member, parts)
     return organization
 
 
-def _departments(team: Team, organization: Organization) -> dict[str, Department]:
-    parts = {}
-    for name, credits in team.departments.items():
-        parts[name] = departments.create(organization=organization, name=name, by=SYSTEM)
-        if Decimal(credits):
-            transfers.move(department=parts[name], credits=Decimal(credits), by=SYSTEM)
-    return parts
-
-
 def _member(organization: Organization, user: User, member: Member, parts: dict[str, Department]) -> None:
-    department = parts.get(member.department)
-    found = Membership.objects.filter(organization=organization, user=user).first()
-    if found is None:
-        found = memberships.add(
-            organization=organization,
-            user=user,
-            by=SYSTEM,
-            acting_as="owner",
-            role=member.role,
-            department=department,
-        )
+    joined = memberships.add(
+        organization=organization,
+        user=user,
+        by=SYSTEM,
+        acting_as="owner",
+        role=member.role,
+        department=parts.get(member.department),
+    )
     if member.manages:
-        departments.add_manager(department=parts[member.manages], membership=found, by=SYSTEM)
+        departments.add_manager(department=parts[member.manages], membership=joined, by=SYSTEM)
 
 
-def _share_out(team: Team, organization: Organization, people: dict[str, User]) -> None:
+def _fund(team: Team, organization: Organization) -> None:
+    for name, credits in team.departments.items():
+        department = Department.objects.get(organization=organization, name=name)
+        if Decimal(credits) and figures.department_figures(department=department) is None:
+            transfers.move(department=department, credits=Decimal(credits), by=SYSTEM)
+
+
+def _allocate(team: Team, organization: Organization) -> None:
+    if figures.count_allocations(organization=organization):
+        return
+    users = {user.email: user for user in User.objects.filter(memberships__organization=organization)}
     shares = [
-        Share(user=people[member.email], credits=Decimal(member.credits))
+        Share(user=users[member.email], credits=Decimal(member.credits))
         for member in team.members
         if member.credits
     ]
-    given = figures.count_allocations(organization=organization)
-    if shares and not given:
+    if shares:
         allocations.assign_all(organization=organization, shares=shares, by=SYSTEM)

@@ -218,7 +218,7 @@ def lago_sandbox() -> Child:
     """Return the Lago that stands in for a real one; before the demo, which buys there, and stopped after the worker."""
     return Child(
         "sandbox",
-        ["manage.py", "lago_sandbox", "--port", str(sandbox.port())],
+        sandbox.command(),
         {"LAGO_SANDBOX_RETURN_URL": f"http://127.0.0.1:{sandbox.port() - 1}/billing/returned/"},
     )
 

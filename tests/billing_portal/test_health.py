@@ -4,6 +4,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
+from django.utils import timezone
+
+from lago_sync.models import HealthCheck
 
 NOBODY_LISTENS = {
     "default": {
@@ -22,7 +25,8 @@ def test_alive_answers_without_a_database(client):
 def test_ready_when_database_migrations_and_redis_are(client):
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "parts": {"database": "ok", "migrations": "ok", "redis": "ok"}}
+    parts = dict.fromkeys(("database", "migrations", "triggers", "redis"), "ok") | {"lago": "unknown"}
+    assert answer.json() == {"status": "ok", "parts": parts}
     assert answer["Cache-Control"] == "no-store"
 
 
@@ -32,6 +36,22 @@ def test_without_redis_it_is_degraded_and_still_served(client):
         answer = client.get("/readyz")
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["parts"]["redis"]) == ("degraded", "down")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("found", "status"), [("healthy", "ok"), ("unreachable", "degraded")])
+def test_what_was_last_seen_of_lago_is_told_without_asking_it(client, found, status):
+    HealthCheck.objects.create(checked_at=timezone.now(), status=found)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+
+
+@pytest.mark.django_db
+def test_books_that_could_be_changed_keep_requests_away(client):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE credits_usagerecord DISABLE TRIGGER append_only")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["triggers"]) == (503, "down")
 
 
 @pytest.mark.django_db

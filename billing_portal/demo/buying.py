@@ -1,0 +1,112 @@
+"""The demo subscribes and buys like everybody, four weeks ago by the sandbox's clock, and pays on the sandbox's page."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from billing_portal.demo import payments
+from billing_portal.demo.cast import SOLO, SOLO_ORDERS, TEAMS, Order
+from billing_portal.demo.history import DAYS
+from kit import transactions
+from lago_sync.client import invoices
+from lago_sync.models import LagoSubscription, Purchase
+from lago_sync.purchases import advancing, orders
+from lago_sync.subscriptions import plans
+from orgs.audit.events import SYSTEM, Actor
+from orgs.models import Organization, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shopping:
+    """What one organization subscribes to and orders."""
+
+    organization: Organization
+    buyer: User
+    plan: str
+    orders: Sequence[Order]
+
+
+def buy(made: dict[str, Organization]) -> None:
+    """Subscribe and buy what is missing of the demo's plans and credits."""
+    lists = [one for one in _shopping(made) if _is_missing_something(one)]
+    if not lists:
+        return
+    with _four_weeks_ago():
+        for one in lists:
+            _subscribe(one)
+            _pay_the_plan(one.organization)
+        placed = [(_place(one, number), order) for one in lists for number, order in enumerate(one.orders)]
+        _advance(placed)
+        for purchase, order in placed:
+            purchase.refresh_from_db()
+            if order.outcome and purchase.invoice_id and purchase.status == Purchase.Status.AWAITING_PAYMENT:
+                payments.settle(invoice=str(purchase.invoice_id), outcome=order.outcome)
+        _advance(placed)
+
+
+def _shopping(made: dict[str, Organization]) -> Iterator[Shopping]:
+    for team in TEAMS:
+        buyer = User.objects.get(email=team.owner)
+        yield Shopping(organization=made[team.slug], buyer=buyer, plan=team.plan, orders=team.orders)
+    solo = User.objects.get(email=SOLO)
+    yield Shopping(organization=made[SOLO], buyer=solo, plan="", orders=SOLO_ORDERS)
+
+
+def _is_missing_something(one: Shopping) -> bool:
+    ordered = orders.of_organization(organization=one.organization)
+    unpaid = ordered.filter(status__in=(Purchase.Status.PENDING, Purchase.Status.FAILED)).exists()
+    return ordered.count() < len(one.orders) or unpaid or not _is_subscribed(one)
+
+
+def _is_subscribed(one: Shopping) -> bool:
+    return not one.plan or LagoSubscription.objects.filter(organization=one.organization).exists()
+
+
+@contextmanager
+def _four_weeks_ago() -> Iterator[None]:
+    now = timezone.now().astimezone(UTC)
+    payments.set_clock(now - timedelta(days=DAYS))
+    try:
+        yield
+    finally:
+        payments.set_clock(timezone.now().astimezone(UTC))
+
+
+def _subscribe(one: Shopping) -> None:
+    if not _is_subscribed(one):
+        plans.subscribe(organization=one.organization, plan_code=one.plan, by=SYSTEM, now=timezone.now())
+
+
+def _pay_the_plan(organization: Organization) -> None:
+    payments.wait()
+    for invoice in invoices.of_customer(organization.public_id):
+        if invoice["invoice_type"] == "subscription" and invoice["payment_status"] == "pending":
+            payments.settle(invoice=str(invoice["lago_id"]), outcome="pay")
+
+
+def _place(one: Shopping, number: int) -> Purchase:
+    order = one.orders[number]
+    is_package = order.what.startswith("credits-")
+    with transactions.durable():
+        purchase, _ = orders.place(
+            organization=one.organization,
+            order=orders.Order(
+                order.what if is_package else None, None if is_package else Decimal(order.what)
+            ),
+            idempotency_key=f"demo-{number}",
+            by=Actor(kind="user", public_id=one.buyer.public_id),
+            now=timezone.now(),
+        )
+    return purchase
+
+
+def _advance(placed: Sequence[tuple[Purchase, Order]]) -> None:
+    """Bring each purchase as far as it goes: its top-up, then what Lago makes of that a moment later."""
+    for _ in range(2):
+        for purchase, _order in placed:
+            advancing.advance(purchase_id=purchase.pk, now=timezone.now())
+        payments.wait()
