@@ -2,8 +2,7 @@
 
 from decimal import Decimal
 
-from billing_portal.demo.cast import PASSWORD, PEOPLE, SOLO, TEAMS, Member, Person, Team
-from credits.reports import figures
+from billing_portal.demo.cast import PASSWORD, PEOPLE, SOLO, TEAMS, Person, Team
 from credits.sharing import allocations, transfers
 from credits.sharing.allocations import Share
 from kit import transactions
@@ -12,22 +11,24 @@ from orgs.audit.events import SYSTEM
 from orgs.models import Department, Organization, User
 
 
-def make() -> dict[str, Organization]:
-    """Make people, teams and the person alone, without credits; returns the organizations by their team's slug, or e-mail."""
+def found() -> dict[str, Organization]:
+    """Make people, teams of their owners and the person alone; returns the organizations by their slug, or e-mail."""
     people = {person.email: _person(person) for person in PEOPLE}
-    made = {team.slug: _team(team, people) for team in TEAMS}
+    made = {team.slug: _team(team, people[team.owner]) for team in TEAMS}
     with transactions.durable():
         made[SOLO] = organizations.personal_for(user=people[SOLO])
     return made
 
 
-def share_out() -> None:
-    """Fund the departments and give the members their shares, once the teams have bought credits."""
+def fill() -> None:
+    """Let the members join and give departments and members their shares: their plan has seats, credits are bought."""
     for team in TEAMS:
         organization = Organization.objects.get(slug=team.slug)
-        with transactions.durable():
-            _fund(team, organization)
-            _allocate(team, organization)
+        if organization.memberships.count() == 1:  # only its owner
+            with transactions.durable():
+                _join(team, organization)
+                _fund(team, organization)
+                _allocate(team, organization)
 
 
 def _person(person: Person) -> User:
@@ -40,47 +41,41 @@ def _person(person: Person) -> User:
     )
 
 
-def _team(team: Team, people: dict[str, User]) -> Organization:
+def _team(team: Team, owner: User) -> Organization:
     found = Organization.objects.filter(slug=team.slug).first()
     if found is not None:
         return found
     with transactions.durable():
-        organization = organizations.create(
-            name=team.name, owner=people[team.owner], by=SYSTEM, time_zone=team.time_zone
-        )
-        parts = {
-            name: departments.create(organization=organization, name=name, by=SYSTEM)
-            for name in team.departments
-        }
-        for member in team.members:
-            if member.email != team.owner:
-                _member(organization, people[member.email], member, parts)
-    return organization
+        return organizations.create(name=team.name, owner=owner, by=SYSTEM, time_zone=team.time_zone)
 
 
-def _member(organization: Organization, user: User, member: Member, parts: dict[str, Department]) -> None:
-    joined = memberships.add(
-        organization=organization,
-        user=user,
-        by=SYSTEM,
-        acting_as="owner",
-        role=member.role,
-        department=parts.get(member.department),
-    )
-    if member.manages:
-        departments.add_manager(department=parts[member.manages], membership=joined, by=SYSTEM)
+def _join(team: Team, organization: Organization) -> None:
+    users = {user.email: user for user in User.objects.filter(email__in=[one.email for one in team.members])}
+    parts = {
+        name: departments.create(organization=organization, name=name, by=SYSTEM) for name in team.departments
+    }
+    for member in team.members:
+        if member.email != team.owner:
+            joined = memberships.add(
+                organization=organization,
+                user=users[member.email],
+                by=SYSTEM,
+                acting_as="owner",
+                role=member.role,
+                department=parts.get(member.department),
+            )
+            if member.manages:
+                departments.add_manager(department=parts[member.manages], membership=joined, by=SYSTEM)
 
 
 def _fund(team: Team, organization: Organization) -> None:
     for name, credits in team.departments.items():
         department = Department.objects.get(organization=organization, name=name)
-        if Decimal(credits) and figures.department_figures(department=department) is None:
+        if Decimal(credits):
             transfers.move(department=department, credits=Decimal(credits), by=SYSTEM)
 
 
 def _allocate(team: Team, organization: Organization) -> None:
-    if figures.count_allocations(organization=organization):
-        return
     users = {user.email: user for user in User.objects.filter(memberships__organization=organization)}
     shares = [
         Share(user=users[member.email], credits=Decimal(member.credits))

@@ -275,6 +275,37 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-holds": {"task": "credits.tasks.expire_holds", "schedule": timedelta(seconds=30)},
     "settle-debts": {"task": "credits.tasks.settle_debts", "schedule": timedelta(minutes=1)},
+    # What is sent twice a tick does not pile up: a tick that nobody took in time is worth nothing.
+    "advance-purchases": {
+        "task": "lago_sync.tasks.advance_due",
+        "schedule": timedelta(seconds=3),
+        "options": {"expires": 3},
+    },
+    "deliver-outbox": {
+        "task": "lago_sync.tasks.deliver_outbox",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
+    "handle-webhooks": {
+        "task": "lago_sync.tasks.handle_webhooks",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
+    "poll-lago": {
+        "task": "lago_sync.tasks.poll",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "check-lago": {
+        "task": "lago_sync.tasks.check_health",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "compare-books": {
+        "task": "lago_sync.tasks.compare_books",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "forget-old-answers": {"task": "orgs.tasks.forget_old_answers", "schedule": timedelta(hours=1)},
 }
 

@@ -105,7 +105,7 @@ LAGO="${PAY_URL%%/pay/*}"
 curl -sS -c "$WORK/jar" "$PAY_URL" >"$WORK/page"
 TOKEN_FIELD=$(sed -n 's/.*name="csrfmiddlewaretoken" value="\([^"]*\)".*/\1/p' "$WORK/page" | head -1)
 PAID=$(curl -sS -o /dev/null -w '%{http_code}' -b "$WORK/jar" -c "$WORK/jar" -e "$PAY_URL" \
-  -d "csrfmiddlewaretoken=$TOKEN_FIELD&outcome=pay" "$PAY_URL")
+  -d "csrfmiddlewaretoken=$TOKEN_FIELD&action=pay" "$PAY_URL")
 case $PAID in 200 | 302 | 303) pass "pay on the sandbox's page" ;; *) status=$PAID fail "pay on the sandbox's page" ;; esac
 until_is "the purchase is completed" completed 60 purchase status
 

@@ -12,7 +12,7 @@ from billing_portal.demo.cast import PASSWORD, PEOPLE
 from billing_portal.embedded import sandbox
 from billing_portal.embedded.places import PORTAL
 from kit import transactions
-from lago_sync.setup import installing
+from lago_sync.setup import guard, installing
 from orgs.access import keys
 from orgs.audit.events import SYSTEM
 from orgs.models import AccessKey, Organization, User
@@ -30,11 +30,11 @@ class Command(BaseCommand):
             raise CommandError("The demo has a public password: it loads only while DEBUG is on.")
         if not settings.LAGO_IS_SANDBOX:
             raise CommandError("The demo buys and pays in the Lago sandbox: unset LAGO_API_URL.")
-        made = teams.make()
+        made = teams.found()
         with sandbox.running():
-            installing.install(webhook_url=f"{settings.SITE_URL}/webhooks/lago", now=timezone.now())
+            installing.install(webhook_url=guard.webhook_url(), now=timezone.now())
             buying.buy(made)
-        teams.share_out()
+        teams.fill()
         counts = {team.name: history.carry_forward(organization=team) for team in made.values()}
         _write_notes()
         self.stdout.write(
