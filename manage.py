@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 WITHOUT_DATABASE = {
     "", "--help", "--version", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help",
-    "makemessages", "spectacular", "startapp", "version",
+    "lago_sandbox", "makemessages", "spectacular", "startapp", "version",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     return {
         "PORTAL_NAME": settings.PORTAL_NAME,
         "ENVIRONMENT": "" if settings.ENVIRONMENT == "production" else settings.ENVIRONMENT,
+        "LAGO_IS_SANDBOX": settings.LAGO_IS_SANDBOX,
         "theme": theme if theme in THEMES else "",
         "account_page": bool(match and match.route.startswith("accounts/")),
         "switcher": Switcher(user=user, slug=match.kwargs.get("slug") if match else None)

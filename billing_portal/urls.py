@@ -8,10 +8,13 @@ from billing_portal import health, mailbox
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("billing_portal.api")),  # first: gateways ask thousands of times a minute
+    path("webhooks/", include("lago_sync.api.webhook_urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("orgs/<slug:slug>/", include("credits.urls")),
+    path("", include("lago_sync.urls")),
     path("", include("billing_portal.dashboards.urls")),
 ]
 

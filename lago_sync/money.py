@@ -50,6 +50,8 @@ def major_text(cents: int, currency: str) -> str:
 
 def minor(amount: Decimal, currency: str) -> int | None:
     """Return an amount of major units in minor ones, None where it does not come to a whole number of them."""
+    if not amount.is_finite():
+        return None
     scaled = amount.scaleb(places(currency), context=_EXACT)
     return int(scaled) if scaled == scaled.to_integral_value() else None
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 from django.core.paginator import Page, Paginator
 
 from billing_portal.dashboards import charts
-from billing_portal.dashboards.bands import Band, band
 from billing_portal.dashboards.movements import Movement, latest
 from credits import amounts
 from credits.reports import figures
@@ -19,10 +18,9 @@ ALLOCATIONS_A_PAGE: Final = 10
 
 @dataclass(frozen=True)
 class AllocationRow:
-    """One member's allocation with how full it is in a word."""
+    """One member's allocation, with what its bar says."""
 
     figures: AllocationFigures
-    band: Band
     bar_label: str
 
 
@@ -59,12 +57,6 @@ def part(*, organization: Organization, page_number: str) -> PoolPart:
 def _row(row: AllocationFigures) -> AllocationRow:
     return AllocationRow(
         figures=row,
-        band=band(
-            percentage=row.usage_percentage,
-            remaining=row.remaining,
-            is_active=row.is_active,
-            is_limited=row.is_limited,
-        ),
         bar_label=f"{row.name}: {row.usage_percentage}% of {amounts.display(row.allocated)} credits used or held",
     )
 

@@ -6,6 +6,8 @@ from functools import cached_property
 from django.db.models import Prefetch
 
 from orgs import organizations
+from orgs.access import capabilities
+from orgs.access.capabilities import Capability
 from orgs.models import Membership, Organization, Subscription, User
 
 
@@ -16,6 +18,7 @@ class Entry:
     organization: Organization
     role: str
     plan_name: str
+    acts_as: Membership.Role
     is_active: bool = False
 
     @property
@@ -46,14 +49,15 @@ class Switcher:
             .filter(user=self._user)
             .exclude(organization__status=Organization.Status.ARCHIVED)
             .select_related("organization")
-            .prefetch_related(_live_subscriptions())
+            .prefetch_related(live_subscriptions("organization__subscriptions"))
             .order_by("-organization__kind", "organization__name", "pk")
         )
         return [
             Entry(
                 organization=membership.organization,
                 role=membership.get_role_display(),
-                plan_name=_plan_name(membership.organization),
+                plan_name=plan_name(membership.organization),
+                acts_as=self._acts_as(membership),
                 is_active=membership.organization_id == active.pk,
             )
             for membership in memberships
@@ -71,16 +75,49 @@ class Switcher:
             else None
         )
         if visited:
-            return Entry(organization=visited, role="System admin", plan_name=_plan_name(visited))
+            return Entry(
+                organization=visited,
+                role="System admin",
+                plan_name=plan_name(visited),
+                acts_as=Membership.Role.OWNER,
+            )
         return next((entry for entry in self.entries if entry.is_active), None)
 
+    @cached_property
+    def may_buy(self) -> bool:
+        """Whether the person may buy credits for the current organization."""
+        return self._allows(Capability.BUY)
 
-def _live_subscriptions() -> Prefetch[str]:
+    @cached_property
+    def may_allocate(self) -> bool:
+        """Whether the person may share out credits of the current organization, or of a department of it."""
+        current = self.current
+        if current is None or current.is_personal:
+            return False
+        return self._allows(Capability.ALLOCATE) or bool(
+            capabilities.managed_departments(
+                user=self._user, organization=current.organization, capability=Capability.ALLOCATE
+            )
+        )
+
+    def _allows(self, capability: Capability) -> bool:
+        return self.current is not None and capabilities.role_allows(
+            role=self.current.acts_as, capability=capability
+        )
+
+    def _acts_as(self, membership: Membership) -> Membership.Role:
+        is_staff = capabilities.is_system_admin(self._user)
+        return Membership.Role.OWNER if is_staff else Membership.Role(membership.role)
+
+
+def live_subscriptions(path: str) -> Prefetch[str]:
+    """Return the prefetch of the subscriptions at `path`, for `plan_name`."""
     live = Subscription.objects.filter(ended_at__isnull=True).select_related("plan")
-    return Prefetch("organization__subscriptions", queryset=live)
+    return Prefetch(path, queryset=live)
 
 
-def _plan_name(organization: Organization) -> str:
+def plan_name(organization: Organization) -> str:
+    """Return the name of the plan that an organization is on now."""
     return next(
         (one.plan.name for one in organization.subscriptions.all() if one.ended_at is None), "No plan"
     )

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("theme/", views.choose_theme, name="theme"),
     path("billing/", views.mine, name="mine"),
+    path("system/", views.system, name="system"),
     path("orgs/<slug:slug>/", views.organization, name="organization"),
     path("orgs/<slug:slug>/switch/", views.switch_organization, name="organization-switch"),
 ]

@@ -2,22 +2,22 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from billing_portal.context_processors import THEME_COOKIE, THEMES
+from billing_portal.dashboards import directory, overview, own, periods, standing, usage_panel
 from billing_portal.dashboards import mine as mine_page
-from billing_portal.dashboards import overview, own, periods, standing, usage_panel
+from billing_portal.dashboards import system as system_page
 from billing_portal.dashboards.switcher import Switcher
 from kit import transactions
 from orgs import organizations
-from orgs.access import capabilities
+from orgs.access import capabilities, pages
 from orgs.access.capabilities import Capability
-from orgs.audit.events import Actor
-from orgs.models import Organization, User
+from orgs.models import Organization
 
 _YEAR_SECONDS = 365 * 24 * 60 * 60
 
@@ -32,7 +32,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
     """Show a person's credits in all their organizations."""
-    user = _user(request)
+    user = pages.visitor(request)
     switcher = Switcher(user=user, slug=None)
     page = mine_page.build(user=user, entries=switcher.entries, now=timezone.now())
     return render(request, "dashboards/mine.html", {**vars(page), "switcher": switcher})
@@ -41,8 +41,8 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_safe
 def organization(request: HttpRequest, slug: str) -> HttpResponse:
     """Show an organization: whole to those who may see it whole, else the visitor's own part."""
-    user = _user(request)
-    found = get_object_or_404(Organization.objects.visible_to(user), slug=slug)
+    user = pages.visitor(request)
+    found = pages.organization(request, slug)
     sees_all = capabilities.allows(user=user, organization=found, capability=Capability.SEE_FIGURES)
     now = timezone.now()
     part: overview.PoolPart | own.OwnPart
@@ -63,13 +63,23 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "dashboards/overview.html", context)
 
 
+@require_safe
+def system(request: HttpRequest) -> HttpResponse:
+    """Show everything to system admins; nobody else may know of this page."""
+    if not capabilities.is_system_admin(pages.visitor(request)):
+        raise Http404
+    page = system_page.build(query=request.GET, now=timezone.now())
+    context = {"page": page, "kinds": directory.KINDS}
+    return render(request, "dashboards/system.html", context)
+
+
 @require_POST
 def switch_organization(request: HttpRequest, slug: str) -> HttpResponse:
     """Make an organization pay for the person's next call, and show it."""
-    user = _user(request)
+    user = pages.visitor(request)
     found = get_object_or_404(Organization.objects.of_member(user), slug=slug)
     with transactions.durable():
-        organizations.switch(user=user, organization=found, by=_actor(request, user))
+        organizations.switch(user=user, organization=found, by=pages.actor(request))
     messages.success(request, f"{found.name} pays for your next call.")
     return redirect("dashboards:organization", slug=found.slug)
 
@@ -90,14 +100,3 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     else:
         response.delete_cookie(THEME_COOKIE, samesite="Lax")
     return response
-
-
-def _user(request: HttpRequest) -> User:
-    """Return who is signed in; the middleware has sent everybody else to sign-in."""
-    if not isinstance(request.user, User):
-        raise TypeError("only a signed-in person reaches a dashboard")
-    return request.user
-
-
-def _actor(request: HttpRequest, user: User) -> Actor:
-    return Actor(kind="user", public_id=user.public_id, address=request.META.get("REMOTE_ADDR", ""))

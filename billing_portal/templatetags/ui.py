@@ -6,8 +6,12 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from billing_portal.dashboards import bands
+from billing_portal.dashboards.bands import Band
+from credits.reports.figures import AllocationFigures
 
 register = template.Library()
 
@@ -43,6 +47,17 @@ def avatar(name: str, extra: str = "") -> SafeString:
 def badge(word: str, tone: str = "") -> dict[str, str]:
     """Draw a word with a dot; `tone` is ok, warn, bad, accent or nothing."""
     return {"word": word, "tone": tone}
+
+
+@register.simple_tag
+def band(line: AllocationFigures) -> Band:
+    """Return how full an allocation is as a word and tones, for `badge` and `bar`."""
+    return bands.band(
+        percentage=line.usage_percentage,
+        remaining=line.remaining,
+        is_active=line.is_active,
+        is_limited=line.is_limited,
+    )
 
 
 @register.inclusion_tag("components/bar.html")
@@ -85,6 +100,16 @@ def notice(context: Context, content: str, tone: str, icon: str) -> SafeString:
 def empty(context: Context, content: str, title: str, icon: str, tone: str = "") -> SafeString:
     """Draw what a panel shows when it has nothing: why, and inside the tag what to do next."""
     return _render(context, "components/empty.html", content=content, title=title, icon=icon, tone=tone)
+
+
+@register.filter
+def code_spans(text: str) -> SafeString:
+    """Return a sentence with what stands between backticks as code; everything in it is escaped."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick has no partner: then none of it is code
+        return format_html("{}", text)
+    codes = (format_html("<code>{}</code>", part) if at % 2 else part for at, part in enumerate(parts))
+    return format_html_join("", "{}", ((one,) for one in codes))
 
 
 @register.simple_tag

@@ -45,6 +45,7 @@ _REASONS: Final = {
     415: "The body is not JSON.",
     422: "Fields were refused; `details` says why, by field.",
     429: "A limit was reached; `Retry-After` says when to come back.",
+    502: "Another system that this needs gave no answer, or refused.",
     503: "Nothing was decided; send the same request again.",
 }
 

@@ -8,20 +8,19 @@ from lago_sync.client.transport import Json
 
 def metric(code: str) -> Json | None:
     answer = transport.get(transport.path("billable_metrics", code))
-    return answer["billable_metric"] if answer is not None else None
+    return transport.inside(answer, "billable_metric") if answer is not None else None
 
 
 def make_metric(fields: Json) -> Json:
     """Make a metric; a second one with its code is refused, so a lost answer may be asked for again."""
-    made: Json = transport.post("billable_metrics", {"billable_metric": fields}, repeats=False)[
-        "billable_metric"
-    ]
+    answer = transport.post("billable_metrics", {"billable_metric": fields}, repeats=False)
+    made: Json = transport.inside(answer, "billable_metric")
     return made
 
 
 def plan(code: str) -> Json | None:
     answer = transport.get(transport.path("plans", code))
-    return answer["plan"] if answer is not None else None
+    return transport.inside(answer, "plan") if answer is not None else None
 
 
 def plans() -> Iterator[Json]:
@@ -29,10 +28,5 @@ def plans() -> Iterator[Json]:
 
 
 def make_plan(fields: Json) -> Json:
-    made: Json = transport.post("plans", {"plan": fields}, repeats=False)["plan"]
+    made: Json = transport.inside(transport.post("plans", {"plan": fields}, repeats=False), "plan")
     return made
-
-
-def change_plan(code: str, fields: Json) -> Json:
-    changed: Json = transport.put(transport.path("plans", code), {"plan": fields})["plan"]
-    return changed

@@ -10,11 +10,11 @@ def upsert(fields: Json) -> Json:
     Safe to repeat without `metadata` (reference/lago.md §2.1), so it is sent again only then.
     """
     answer = transport.post("customers", {"customer": fields}, repeats="metadata" not in fields)
-    customer: Json = answer["customer"]
+    customer: Json = transport.inside(answer, "customer")
     return customer
 
 
 def get(external_id: str) -> Json | None:
     """Return a customer, None if there is none."""
     answer = transport.get(transport.path("customers", external_id))
-    return answer["customer"] if answer is not None else None
+    return transport.inside(answer, "customer") if answer is not None else None

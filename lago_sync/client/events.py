@@ -1,5 +1,7 @@
 """Usage events at Lago."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from lago_sync.client import transport
@@ -14,5 +16,23 @@ def send(events: list[Json]) -> list[Json]:
 
     Raises LagoRefused with `codes` by index where one is invalid or was stored before.
     """
-    stored: list[Json] = transport.post("events/batch", {"events": events}, repeats=True).get("events", [])
+    answer = transport.post("events/batch", {"events": events}, repeats=True)
+    stored: list[Json] = transport.inside(answer, "events", list)
     return stored
+
+
+def of_subscription(external_subscription_id: str, *, since: datetime, until: datetime) -> Iterator[Json]:
+    """Yield the events that Lago keeps of a subscription, of these times of use, whether it counts them or not."""
+    return transport.pages(
+        "events",
+        "events",
+        {
+            "external_subscription_id": external_subscription_id,
+            "timestamp_from": _instant(since),
+            "timestamp_to": _instant(until),
+        },
+    )
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

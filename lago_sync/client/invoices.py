@@ -9,7 +9,7 @@ from lago_sync.client.transport import Json
 def get(lago_id: str) -> Json | None:
     """Return an invoice with its fees, None while it is not visible."""
     answer = transport.get(transport.path("invoices", lago_id))
-    return answer["invoice"] if answer is not None else None
+    return transport.inside(answer, "invoice") if answer is not None else None
 
 
 def of_customer(external_customer_id: str, params: Mapping[str, str] | None = None) -> Iterator[Json]:

@@ -13,8 +13,7 @@ def health() -> Json:
 
 def get() -> Json:
     """Return the organization; the cheapest question that proves the key. Raises LagoRefused (401) for a wrong one."""
-    answer = transport.get("organizations")
-    organization: Json = (answer or {}).get("organization", {})
+    organization: Json = transport.inside(transport.get("organizations") or {}, "organization")
     return organization
 
 
@@ -23,14 +22,12 @@ def webhook_endpoints() -> Iterator[Json]:
 
 
 def make_webhook_endpoint(fields: Json) -> Json:
-    made: Json = transport.post("webhook_endpoints", {"webhook_endpoint": fields}, repeats=False)[
-        "webhook_endpoint"
-    ]
+    answer = transport.post("webhook_endpoints", {"webhook_endpoint": fields}, repeats=False)
+    made: Json = transport.inside(answer, "webhook_endpoint")
     return made
 
 
 def change_webhook_endpoint(lago_id: str, fields: Json) -> Json:
-    changed: Json = transport.put(transport.path("webhook_endpoints", lago_id), {"webhook_endpoint": fields})[
-        "webhook_endpoint"
-    ]
+    answer = transport.put(transport.path("webhook_endpoints", lago_id), {"webhook_endpoint": fields})
+    changed: Json = transport.inside(answer, "webhook_endpoint")
     return changed

@@ -3,58 +3,64 @@
 Sources: reference/lago.md §1 (conventions, error bodies) and §4 (which calls may be sent again).
 """
 
-import json
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from urllib.parse import quote
 
-import requests
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
-from urllib3.util import Retry
 
-from lago_sync.errors import LagoNotConfigured, LagoRefused, LagoUnavailable, LagoUnreachable
+from lago_sync.client import sending
+from lago_sync.client.sending import Json
+from lago_sync.errors import LagoIsSandbox, LagoNotConfigured, LagoRefused, LagoUnavailable
 
-logger = logging.getLogger(__name__)
+__all__ = ["Json", "delete", "get", "inside", "outside", "pages", "path", "post", "put"]
 
-Json: TypeAlias = dict[str, Any]
-"""An object as Lago sends it: decimals in strings, `*_cents` integers, other numbers `Decimal`."""
+Params = Mapping[str, str | Sequence[str]]
 
-CONNECT_SECONDS: Final = 3.05
 PER_PAGE: Final = 100
-_WORTH_ANOTHER_TRY: Final = (429, 502, 503, 504)
-_AWAY: Final = frozenset({429, 500, 502, 503, 504})
-_CONNECTIONS: Final = 16
+_NO_SUCH_ADDRESS: Final = "resource_not_found"
+"""Lago has no such route: its address is wrong, or it is another version. Not an answer about a thing."""
 
 
 def path(*parts: str) -> str:
-    """Return a path below /api/v1 of encoded parts: an id with `/` or `?` must not reach another resource."""
+    """Return a path below /api/v1 of encoded parts: an id with `/` or `?` must not reach another resource.
+
+    Raises ValueError for parts that no encoding keeps in their place.
+    """
+    if any(part.strip(".") == "" for part in parts):
+        raise ValueError(f"{parts} is no path")
     return "/".join(quote(part, safe="") for part in parts)
 
 
-def get(resource: str, params: Mapping[str, str] | None = None) -> Json | None:
-    """Return one object, None where Lago does not know it. Raises LagoUnavailable, LagoRefused."""
+def get(resource: str, params: Params | None = None) -> Json | None:
+    """Return one answer, None where Lago does not know the thing. Raises LagoUnavailable, LagoRefused."""
     try:
         return _call("GET", resource, params=params, repeats=True)
     except LagoRefused as refusal:
-        if refusal.http_status == 404 and refusal.lago_code.endswith("_not_found"):
+        if _is_not_found(refusal):
             return None
         raise
 
 
-def pages(resource: str, collection: str, params: Mapping[str, str] | None = None) -> Iterator[Json]:
-    """Yield all objects of a list, page by page; ends at the page that has no next one (`total_count` may be stale)."""
-    number = 1
+def pages(resource: str, collection: str, params: Params | None = None) -> Iterator[Json]:
+    """Yield all objects of a list, each once, page by page.
+
+    Rows move to the next page while new ones arrive, so what came before is left out; `total_count` may be stale and
+    is not read. A list that cannot be read to its end raises LagoUnavailable: half of one is worse than none.
+    """
+    number, seen = 1, set[str]()
     while number:
         asked = {**(params or {}), "page": str(number), "per_page": str(PER_PAGE)}
         answer = _call("GET", resource, params=asked, repeats=True)
-        yield from answer.get(collection, [])
-        number = int((answer.get("meta") or {}).get("next_page") or 0)
+        rows = inside(answer, collection, list)
+        for row in rows:
+            known_as = str(row.get("lago_id") or "")
+            if not known_as or known_as not in seen:
+                seen.add(known_as)
+                yield row
+        number = _next_page(answer.get("meta"), number, len(rows))
 
 
 def post(resource: str, body: Json | None = None, *, repeats: bool) -> Json:
@@ -67,47 +73,46 @@ def put(resource: str, body: Json) -> Json:
     return _call("PUT", resource, body=body, repeats=True)
 
 
-def delete(resource: str, params: Mapping[str, str] | None = None) -> Json | None:
+def delete(resource: str, params: Params | None = None) -> Json | None:
     """Send a DELETE; None where it was gone already, which a repeat finds too."""
     try:
         return _call("DELETE", resource, params=params, repeats=True)
     except LagoRefused as refusal:
-        if refusal.http_status == 404:
+        if _is_not_found(refusal):
             return None
         raise
 
 
 def outside(resource: str) -> Json:
-    """Return an answer from outside /api/v1 that needs no key (`/health`)."""
-    return _call("GET", resource, repeats=False, base=_base())
+    """Return an answer from outside /api/v1 that needs no key (`/health`), without sending it."""
+    return sending.read(_ask_outside(_base(), resource))
+
+
+def inside(answer: Json, name: str, kind: type[Any] = dict) -> Any:
+    """Return what an answer carries under `name`; raises LagoUnavailable where it is not there or not of that kind."""
+    found = answer.get(name)
+    if not isinstance(found, kind):
+        raise LagoUnavailable(f"Lago's answer has no {name}.")
+    return found
 
 
 def _call(
-    method: str,
-    resource: str,
-    *,
-    body: Json | None = None,
-    params: Mapping[str, str] | None = None,
-    repeats: bool,
-    base: str = "",
+    method: str, resource: str, *, body: Json | None = None, params: Params | None = None, repeats: bool
 ) -> Json:
-    url = f"{base or _base() + '/api/v1'}/{resource}"
-    try:
-        answer = _session(os.getpid(), repeats).request(
-            method,
-            url,
-            data=None if body is None else json.dumps(body),
-            params=dict(params or {}),
-            headers={"Authorization": f"Bearer {settings.LAGO_API_KEY}", "Content-Type": "application/json"},
-            timeout=(CONNECT_SECONDS, settings.LAGO_TIMEOUT_SECONDS),
-            allow_redirects=False,  # the key goes to the address that was configured, and nowhere else
-        )
-    except requests.RequestException as error:
-        logger.warning("Lago did not answer %s %s: %s", method, resource, type(error).__name__)
-        if _never_connected(error):
-            raise LagoUnreachable("Lago cannot be reached.") from error
-        raise LagoUnavailable("Lago does not answer.") from error
-    return _read(answer, method, resource)
+    base = _base()
+    if _refuses_sandbox():
+        _look_before_sending(os.getpid(), base)
+    answer = sending.send(
+        method,
+        f"{base}/api/v1/{resource}",
+        body=body,
+        params=params or {},
+        key=settings.LAGO_API_KEY,
+        repeats=repeats,
+    )
+    if answer.from_sandbox and _refuses_sandbox():
+        raise LagoIsSandbox
+    return sending.read(answer)
 
 
 def _base() -> str:
@@ -117,54 +122,34 @@ def _base() -> str:
     return str(settings.LAGO_API_URL).rstrip("/").removesuffix("/api/v1").rstrip("/")
 
 
+def _refuses_sandbox() -> bool:
+    return not settings.DEBUG and not settings.TESTING
+
+
 @cache
-def _session(process: int, repeats: bool) -> requests.Session:  # noqa: FBT001 - part of a cache's key
-    """Return this process's session; a fork must not share its parent's connections."""
-    again = Retry(
-        total=2,
-        read=1,  # one, for a kept connection that Lago closed just then: a second time limit is long enough
-        allowed_methods=None,
-        status_forcelist=_WORTH_ANOTHER_TRY,
-        backoff_factor=0.2,
-        backoff_jitter=0.2,
-        raise_on_status=False,
-    )
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=again if repeats else 0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    session.trust_env = False  # a .netrc would replace our key
-    return session
+def _look_before_sending(process: int, base: str) -> None:
+    """Raise LagoIsSandbox where the address is our sandbox; once a process, before the key goes there."""
+    if _ask_outside(base, "health").from_sandbox:
+        raise LagoIsSandbox
 
 
-def _never_connected(error: requests.RequestException) -> bool:
-    """Tell whether the request was not even sent, so that Lago certainly did nothing."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+def _ask_outside(base: str, resource: str) -> sending.Answer:
+    return sending.send("GET", f"{base}/{resource}", body=None, params={}, key="", repeats=True)
 
 
-def _read(answer: requests.Response, method: str, resource: str) -> Json:
-    if answer.status_code in _AWAY or 300 <= answer.status_code < 400:
-        logger.warning("Lago answered %s to %s %s", answer.status_code, method, resource)
-        raise LagoUnavailable(f"Lago answers {answer.status_code}.")
-    if answer.ok and not answer.content:
-        return {}
-    try:
-        found = json.loads(answer.content, parse_float=Decimal)
-    except ValueError as error:
-        raise LagoUnavailable("Lago answers something that is not JSON.") from error
-    if not isinstance(found, dict):
-        raise LagoUnavailable("Lago answers JSON of another shape.")
-    if answer.ok:
-        return found
-    raise _refusal(answer.status_code, found)
+def _is_not_found(refusal: LagoRefused) -> bool:
+    """Tell "there is no such thing" from "there is no such address", which proves nothing about the thing."""
+    named = refusal.lago_code
+    return refusal.http_status == 404 and named.endswith("_not_found") and named != _NO_SUCH_ADDRESS
 
 
-def _refusal(status: int, body: Json) -> LagoRefused:
-    """Return the typed error of a 4xx; `error_details` has four shapes (reference/lago.md §1.2)."""
-    code = str(body.get("code") or "")
-    codes = body.get("error_details") or {}
-    if code == "lock_acquisition_failed":
-        raise LagoUnavailable("Lago was busy.")
-    said = code or str(body.get("error") or "")
-    return LagoRefused(f"Lago refused: {status} {said}", http_status=status, lago_code=code, codes=codes)
+def _next_page(meta: Any, number: int, rows: int) -> int:
+    """Return the number of the next page, 0 after the last."""
+    if not isinstance(meta, dict):
+        if rows < PER_PAGE:
+            return 0
+        raise LagoUnavailable("Lago's list does not say whether it goes on.")
+    following = int(meta.get("next_page") or 0)
+    if following not in {0, number + 1}:
+        raise LagoUnavailable("Lago's list goes on to another page than the next.")
+    return following

@@ -13,20 +13,19 @@ def of_customer(external_customer_id: str) -> Iterator[Json]:
 
 def make(fields: Json) -> Json:
     """Make a wallet. With a `code` a second one is refused with value_already_exist, so always send one."""
-    made: Json = transport.post("wallets", {"wallet": fields}, repeats=False)["wallet"]
+    made: Json = transport.inside(transport.post("wallets", {"wallet": fields}, repeats=False), "wallet")
     return made
 
 
 def get(lago_id: str) -> Json | None:
     answer = transport.get(transport.path("wallets", lago_id))
-    return answer["wallet"] if answer is not None else None
+    return transport.inside(answer, "wallet") if answer is not None else None
 
 
 def top_up(fields: Json) -> list[Json]:
     """Buy credits for a wallet. Never repeated: Lago has no key for it, and a second one charges a second time."""
-    made: list[Json] = transport.post("wallet_transactions", {"wallet_transaction": fields}, repeats=False)[
-        "wallet_transactions"
-    ]
+    answer = transport.post("wallet_transactions", {"wallet_transaction": fields}, repeats=False)
+    made: list[Json] = transport.inside(answer, "wallet_transactions", list)
     return made
 
 
@@ -35,14 +34,10 @@ def transactions(wallet_id: str) -> Iterator[Json]:
     return transport.pages(transport.path("wallets", wallet_id, "wallet_transactions"), "wallet_transactions")
 
 
-def transaction(lago_id: str) -> Json | None:
-    answer = transport.get(transport.path("wallet_transactions", lago_id))
-    return answer["wallet_transaction"] if answer is not None else None
-
-
 def payment_url(transaction_id: str) -> str:
     """Return the page where a top-up is paid. Raises LagoRefused before its invoice is made and without a provider."""
     answer = transport.post(
         transport.path("wallet_transactions", transaction_id, "payment_url"), repeats=True
     )
-    return str(answer["wallet_transaction_payment_details"]["payment_url"])
+    details = transport.inside(answer, "wallet_transaction_payment_details")
+    return str(transport.inside(details, "payment_url", str))

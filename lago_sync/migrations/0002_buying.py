@@ -168,10 +168,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("last_error", models.CharField(blank=True, max_length=500)),
+                (
+                    "drift",
+                    models.CharField(
+                        blank=True,
+                        help_text="what Lago has that was not ordered so; staff must look",
+                        max_length=500,
+                    ),
+                ),
+                (
+                    "wallet_id",
+                    models.UUIDField(blank=True, help_text="the wallet that the top-up lies in", null=True),
+                ),
                 ("wallet_transaction_id", models.UUIDField(blank=True, null=True, unique=True)),
                 ("invoice_id", models.UUIDField(blank=True, null=True, unique=True)),
                 ("invoice_number", models.CharField(blank=True, max_length=64)),
-                ("payment_url", models.URLField(blank=True, max_length=1000)),
+                ("payment_url", models.URLField(blank=True, max_length=2000)),
                 ("grant_id", models.UUIDField(blank=True, null=True, unique=True)),
                 ("completed_at", models.DateTimeField(blank=True, null=True)),
             ],
@@ -204,6 +216,7 @@ class Migration(migrations.Migration):
                 ),
                 ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("failures", models.PositiveSmallIntegerField(default=0)),
                 ("last_error", models.CharField(blank=True, max_length=500)),
                 ("handled_at", models.DateTimeField(blank=True, null=True)),
             ],
@@ -225,6 +238,11 @@ class Migration(migrations.Migration):
                 db_default=django.db.models.functions.datetime.Now(),
                 help_text="when it may be sent; while it is being sent, when it may be sent again",
             ),
+        ),
+        migrations.AddField(
+            model_name="outboxevent",
+            name="failures",
+            field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
             model_name="outboxevent",
@@ -252,6 +270,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "waiting")),
                 fields=["due_at", "id"],
                 name="outbox_waiting_by_due",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="outboxevent",
+            index=models.Index(
+                condition=models.Q(("failures__gt", 0), ("state", "waiting")),
+                fields=["due_at", "id"],
+                name="outbox_failed_by_due",
             ),
         ),
         migrations.AddIndex(
@@ -374,6 +400,16 @@ class Migration(migrations.Migration):
             model_name="purchase",
             index=models.Index(fields=["made_by", "-id"], name="purchase_by_who_made_it"),
         ),
+        migrations.AddIndex(
+            model_name="purchase",
+            index=models.Index(
+                condition=models.Q(("drift", ""), _negated=True), fields=["-id"], name="purchase_flagged"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="purchase",
+            index=models.Index(fields=["invoice_number"], name="purchase_by_invoice_number"),
+        ),
         migrations.AddConstraint(
             model_name="purchase",
             constraint=models.UniqueConstraint(
@@ -424,7 +460,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("status__in", ["awaiting_payment", "declined"]), _negated=True),
-                    ("wallet_transaction_id__isnull", False),
+                    models.Q(("wallet_id__isnull", False), ("wallet_transaction_id__isnull", False)),
                     _connector="OR",
                 ),
                 name="purchase_waiting_is_known_to_lago",

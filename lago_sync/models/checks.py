@@ -34,8 +34,8 @@ class HealthCheck(models.Model):
 
     @property
     def stops_purchases(self) -> bool:
-        """Whether something at Lago would bill credits twice, so that nothing may be bought."""
-        return any(problem.get("stops_purchases") for problem in self.problems)
+        """Whether something at Lago would bill credits twice, so that nobody may buy any."""
+        return any(one.get("stops_purchases") and not one.get("organization") for one in self.problems)
 
 
 class Identity(models.Model):

@@ -16,6 +16,12 @@ class LagoCustomer(models.Model):
     wallet_id = models.UUIDField(unique=True, null=True, blank=True)
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    subscribing_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="until then one request may be starting a subscription",
+    )
 
     def __str__(self) -> str:
         return f"customer {self.lago_id}"

@@ -10,7 +10,8 @@ from django.utils import timezone
 class WebhookMessage(models.Model):
     """One verified webhook of Lago. It says only that something changed: what is true is fetched from Lago.
 
-    `unique_key` is the same on every repeat of a delivery. `ignored` is of a kind that changes nothing here.
+    `unique_key` is the same on every repeat of a delivery. `ignored` is of a kind that changes nothing here. `failures`
+    counts, of all attempts, those that raised and those that nobody came back from.
     """
 
     class State(models.TextChoices):
@@ -26,6 +27,7 @@ class WebhookMessage(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
+    failures = models.PositiveSmallIntegerField(default=0)
     last_error = models.CharField(max_length=500, blank=True)
     handled_at = models.DateTimeField(null=True, blank=True)
 

@@ -11,7 +11,8 @@ class OutboxEvent(models.Model):
     """One event on its way to Lago. `transaction_id` and the payload's timestamp are fixed here, once.
 
     `not_applicable` happened outside any subscription and is never sent; `dead` was refused or failed too often and
-    waits for somebody to replay it.
+    waits for somebody to replay it. `failures` counts, of all attempts, those in which Lago refused this event and those
+    that nobody came back from: it goes up before sending and down again where Lago judged nothing.
     """
 
     class State(models.TextChoices):
@@ -32,6 +33,7 @@ class OutboxEvent(models.Model):
         db_default=Now(), help_text="when it may be sent; while it is being sent, when it may be sent again"
     )
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0)
     last_error = models.CharField(max_length=500, blank=True, default="", db_default="")
     delivered_at = models.DateTimeField(null=True, blank=True)
 
@@ -50,6 +52,11 @@ class OutboxEvent(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "id"], name="outbox_by_organization"),
             models.Index(fields=["due_at", "id"], condition=Q(state="waiting"), name="outbox_waiting_by_due"),
+            models.Index(
+                fields=["due_at", "id"],
+                condition=Q(state="waiting", failures__gt=0),
+                name="outbox_failed_by_due",
+            ),
             models.Index(fields=["id"], condition=Q(state="dead"), name="outbox_dead"),
         ]
 

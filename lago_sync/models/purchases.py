@@ -75,11 +75,15 @@ class Purchase(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="when it is looked at again")
     last_error = models.CharField(max_length=500, blank=True)
+    drift = models.CharField(
+        max_length=500, blank=True, help_text="what Lago has that was not ordered so; staff must look"
+    )
 
+    wallet_id = models.UUIDField(null=True, blank=True, help_text="the wallet that the top-up lies in")
     wallet_transaction_id = models.UUIDField(null=True, blank=True, unique=True)
     invoice_id = models.UUIDField(null=True, blank=True, unique=True)
     invoice_number = models.CharField(max_length=64, blank=True)
-    payment_url = models.URLField(max_length=1000, blank=True)
+    payment_url = models.URLField(max_length=2000, blank=True)
 
     grant_id = models.UUIDField(null=True, blank=True, unique=True)
     completed_at = models.DateTimeField(null=True, blank=True)
@@ -107,7 +111,7 @@ class Purchase(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=["awaiting_payment", "declined"])
-                | Q(wallet_transaction_id__isnull=False),
+                | Q(wallet_transaction_id__isnull=False, wallet_id__isnull=False),
                 name="purchase_waiting_is_known_to_lago",
             ),
         ]
@@ -119,6 +123,8 @@ class Purchase(models.Model):
                 name="purchase_open_by_due",
             ),
             models.Index(fields=["made_by", "-id"], name="purchase_by_who_made_it"),
+            models.Index(fields=["-id"], condition=~Q(drift=""), name="purchase_flagged"),
+            models.Index(fields=["invoice_number"], name="purchase_by_invoice_number"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """Writing the outbox: one statement for all usage records of a settled batch."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from credits import amounts
@@ -9,6 +10,8 @@ from credits.ledger.records import Usage
 
 CREDITS_USED: Final = "credits_used"
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _INSERT: Final = """
 INSERT INTO lago_sync_outboxevent (organization, transaction_id, code, payload, created_at)
 SELECT o, t, c, p, a FROM json_to_recordset(%s::json) AS v(o text, t text, c text, p jsonb, a timestamptz)
@@ -31,12 +34,15 @@ def _row(record: Usage) -> dict[str, Any]:
 
 
 def _payload(record: Usage) -> dict[str, Any]:
-    credits = -record.credits if record.kind == "reversal" else record.credits
+    """Return what delivery makes Lago's event from; keys of rows become public ids there, many at once."""
+    is_reversal = record.kind == "reversal"
     return {
-        "timestamp": record.occurred_at.timestamp(),
-        "credits": amounts.text(credits),
+        "timestamp": _unix(record.occurred_at),
+        "credits": amounts.text(-record.credits if is_reversal else record.credits),
+        "reverses": str(record.corrects) if is_reversal else None,
         "user": record.user_id and record.user_id.hex,
         "department": record.department_id,
+        "endpoint": record.metadata.get("endpoint"),
         "service": record.service,
         "provider": record.provider,
         "model": record.model,
@@ -44,3 +50,9 @@ def _payload(record: Usage) -> dict[str, Any]:
         "input_tokens": record.input_tokens,
         "output_tokens": record.output_tokens,
     }
+
+
+def _unix(at: datetime) -> str:
+    """Return UNIX seconds with milliseconds, cut: Lago cuts the start of a subscription to milliseconds too."""
+    milliseconds = (at - _EPOCH) // _MILLISECOND
+    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"

@@ -88,10 +88,15 @@ def once_for(
 
     For edges that carry the key elsewhere than in a header, such as a form. Raises like `once`.
     """
-    if _KEY.fullmatch(attempt.key) is None:
-        raise InvalidRequest("An Idempotency-Key has 1 to 128 printable ASCII characters.")
+    check_key(attempt.key)
     with transactions.durable():
         return _claimed(attempt, run, secret)
+
+
+def check_key(key: str) -> None:
+    """Raise InvalidRequest (400) for what is no key."""
+    if _KEY.fullmatch(key) is None:
+        raise InvalidRequest("An Idempotency-Key has 1 to 128 printable ASCII characters.")
 
 
 def forget_old() -> int:

@@ -4,7 +4,8 @@ Django's own exceptions, since pages answer with 404.html and 403.html; the API'
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
@@ -70,12 +71,19 @@ def once(
         key=request.POST.get(FORM_KEY, ""),
         content=content,
     )
-    try:
+    with decided():
         _, answer, _ = idempotency.once_for(attempt, lambda: (200, run()))
+    kept: dict[str, Any] = answer
+    return kept
+
+
+@contextmanager
+def decided() -> Iterator[None]:
+    """Raise TryAgain where the database was too busy to decide, so that a page can say so."""
+    try:
+        yield
     except (DatabaseError, InterfaceError) as error:
         if not transactions.is_busy(error):
             raise
         logger.warning("database busy: %s", error)
         raise TryAgain from error
-    kept: dict[str, Any] = answer
-    return kept

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 CHROMIUM = next(
     (
@@ -49,6 +49,8 @@ class Visitor:
     address: str
     complaints: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
+    may_also_visit: set[str] = field(default_factory=set)
+    """Addresses that a link leads to on purpose: the page where one pays. Portal pages may still load nothing from there."""
 
     def opens(
         self, *, width: int = 1280, scheme: str = "light", scripts: bool = True, cookies: Any = ()
@@ -70,12 +72,15 @@ class Visitor:
         page.on("pageerror", lambda error: self._note(f"script: {error}"))
         page.on(
             "request",
-            lambda request: self._note(f"other host: {request.url}", when=self._is_foreign(request.url)),
+            lambda request: self._note(f"other host: {request.url}", when=self._is_foreign(request)),
         )
         return page
 
-    def _is_foreign(self, url: str) -> bool:
-        return urlsplit(url).netloc != urlsplit(self.address).netloc
+    def _is_foreign(self, request: Request) -> bool:
+        asked, shown = (urlsplit(url).netloc for url in (request.url, request.frame.url))
+        if asked == urlsplit(self.address).netloc:
+            return False
+        return asked not in self.may_also_visit or not (request.is_navigation_request() or shown == asked)
 
     def _note(self, complaint: str, *, when: bool = True) -> None:
         if when:

@@ -6,20 +6,13 @@ import pytest
 from django.test import Client
 
 from orgs.models import User
-from tests.billing_portal.dashboards.story import Team, person
+from tests.billing_portal.dashboards import story
+from tests.billing_portal.dashboards.story import Team
 
 
 @pytest.fixture
 def acme(db: None) -> Team:
-    """10,000 credits granted, 1,000 of them Mia's; 250.75 spent, 20 held."""
-    team = Team.made("Acme").granted("10000")
-    mia = team.joined_by(person("Mia Member"), department="Engineering")
-    paul = team.joined_by(person("Paul Pool"))
-    team.people |= {"mia": mia, "paul": paul}
-    team.allocated(mia, "1000").spent(mia, "200.5", model="gpt-5").spent(mia, "0.25", model="llama", days=3)
-    team.spent(paul, "50", model="llama", service="search")
-    team.held(mia, "20")
-    return team
+    return story.acme_with_people()
 
 
 @pytest.fixture
@@ -29,9 +22,4 @@ def outsider(db: None) -> User:
 
 @pytest.fixture
 def signed_in() -> Callable[[User], Client]:
-    def sign_in(user: User) -> Client:
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
+    return story.sign_in

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from credits.ledger import charging, grants
@@ -159,3 +160,22 @@ class Team:
         assert membership.department is not None
         DepartmentManager.objects.create(department=membership.department, membership=membership)
         return self
+
+
+def acme_with_people() -> Team:
+    """10,000 credits granted, 1,000 of them Mia's; 250.75 spent, 20 held."""
+    team = Team.made("Acme").granted("10000")
+    mia = team.joined_by(person("Mia Member"), department="Engineering")
+    paul = team.joined_by(person("Paul Pool"))
+    team.people |= {"mia": mia, "paul": paul}
+    team.allocated(mia, "1000").spent(mia, "200.5", model="gpt-5").spent(mia, "0.25", model="llama", days=3)
+    team.spent(paul, "50", model="llama", service="search")
+    team.held(mia, "20")
+    return team
+
+
+def sign_in(user: User) -> Client:
+    """Return a browser in which the person is signed in."""
+    client = Client()
+    client.force_login(user)
+    return client

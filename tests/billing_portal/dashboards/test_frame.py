@@ -19,6 +19,10 @@ PAGES_OF_STRANGERS = ["/accounts/login/", "/accounts/signup/", "/accounts/passwo
 PAGES_OF_PEOPLE = [
     "/billing/",
     "/orgs/acme/",
+    "/orgs/acme/allocations/",
+    "/orgs/acme/allocations/allocate/",
+    "/orgs/acme/credits/buy/",
+    "/orgs/acme/credits/buy/confirm/?package=credits-5000",
     "/accounts/email/",
     "/accounts/password/change/",
     "/accounts/2fa/",
@@ -63,6 +67,14 @@ def test_every_page_says_which_environment_it_is(owner: Client, path: str):
         assert "staging-7" in client.get(path).content.decode()
     with override_settings(ENVIRONMENT="production"):
         assert "production" not in client.get(path).content.decode()
+
+
+def test_the_system_page_has_nothing_inline_either(acme: Team, signed_in: SignIn):
+    acme.owner.is_staff = True
+    acme.owner.save()
+    page = signed_in(acme.owner).get("/system/")
+    assert page.status_code == 200
+    assert not INLINE.search(page.content.decode())
 
 
 def test_the_admin_says_it_too(acme: Team, signed_in: SignIn):

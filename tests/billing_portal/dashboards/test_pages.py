@@ -172,6 +172,30 @@ class TestOverviewOfTheWholeOrganization:
         assert "System admin" in text_of(page)
 
 
+class TestActionsOfTheOverview:
+    @pytest.mark.parametrize("role", ["admin", "billing_admin"])
+    def test_are_there_for_who_may(self, acme: Team, signed_in: SignIn, role: str):
+        page = overview(
+            signed_in(acme.joined_by(person("Another"), role=role)), acme.organization
+        ).content.decode()
+        for path in ("credits/buy/", "allocations/", "allocations/allocate/"):
+            assert f'href="/orgs/acme/{path}"' in page
+
+    def test_are_not_for_members(self, acme: Team, signed_in: SignIn):
+        page = overview(signed_in(acme.people["mia"]), acme.organization).content.decode()
+        assert "credits/buy/" not in page
+        assert "allocations/" not in page
+
+    def test_lead_who_may_buy_from_an_empty_pool_to_buying(self, signed_in: SignIn, db: None):
+        team = Team.made("Fresh")
+        page = overview(signed_in(team.owner), team.organization).content.decode()
+        assert page.count('href="/orgs/fresh/credits/buy/"') == 3  # menu, head, notice
+
+    def test_lead_from_a_line_to_the_members_allocation(self, acme: Team, signed_in: SignIn):
+        page = overview(signed_in(acme.owner), acme.organization).content.decode()
+        assert f'href="/orgs/acme/allocations/{acme.people["mia"].public_id}/"' in page
+
+
 class TestOverviewOfAMember:
     def test_shows_their_own_figures_and_what_the_pool_has(self, acme: Team, signed_in: SignIn):
         page = overview(signed_in(acme.people["mia"]), acme.organization)

@@ -1,0 +1,163 @@
+"""Invoices and credit notes."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from lago_sandbox import clock, jobs, settings
+from lago_sandbox.api import customers
+from lago_sandbox.api.paging import page
+from lago_sandbox.api.routing import root
+from lago_sandbox.billing import payments
+from lago_sandbox.errors import Invalid, NotAllowed, NotFound
+from lago_sandbox.models import VISIBLE, CreditNote, Invoice, InvoiceMetadata
+from lago_sandbox.shapes import invoices as shape
+
+FILTERS = {
+    "status": ("draft", "finalized", "voided", "failed", "pending"),
+    "payment_status": ("pending", "succeeded", "failed"),
+}
+
+
+def index(request: HttpRequest) -> dict[str, Any]:
+    """Return invoices; a filter that is misspelt is none, and all customers' invoices come (as at Lago)."""
+    rows = Invoice.objects.all()
+    if name := request.GET.get("external_customer_id") or request.GET.get("customer_external_id"):
+        rows = rows.filter(customer__external_id=name)
+    return _listed(request, rows)
+
+
+def index_of_customer(request: HttpRequest, external_id: str) -> dict[str, Any]:
+    return _listed(request, Invoice.objects.filter(customer=customers.find(external_id)))
+
+
+def show(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    return {"invoice": shape.invoice(find(lago_id))}
+
+
+def update(request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    """Set the payment status (works without a licence; a credit invoice then settles) and metadata."""
+    row, given, now = find(lago_id), root(request, "invoice"), clock.now()
+    if row.status == "voided":
+        raise NotAllowed("update_on_voided_invoice")
+    status = given.get("payment_status")
+    if status is not None:
+        if status not in FILTERS["payment_status"]:
+            raise Invalid({"payment_status": ["value_is_invalid"]})
+        payments.mark(row, status=status, now=now, by_provider=False)
+    if isinstance(given.get("metadata"), list):
+        _replace_metadata(row, given["metadata"], now)
+    return {"invoice": shape.invoice(row)}
+
+
+def download(_request: HttpRequest, lago_id: UUID) -> dict[str, Any] | None:
+    """Return the invoice with its document's address, or nothing while it is being made."""
+    row = find(lago_id)
+    if row.status != "finalized":
+        raise NotFound("invoice")
+    if row.file_url is None:
+        jobs.soon("document", now=clock.now(), invoice=row.id)
+        return None
+    return {"invoice": shape.invoice(row)}
+
+
+def void(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    row = find(lago_id)
+    payments.void(row, now=clock.now())
+    return {"invoice": shape.invoice(row)}
+
+
+def payment_url(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    row = find(lago_id)
+    payments.require_provider(row.customer)
+    if not row.is_payable:
+        raise Invalid({"base": ["invalid_invoice_status_or_payment_status"]})
+    return {
+        "invoice_payment_details": {
+            "lago_customer_id": str(row.customer_id),
+            "lago_invoice_id": str(row.id),
+            "external_customer_id": row.customer.external_id,
+            "payment_provider": row.customer.payment_provider,
+            "payment_url": f"{settings.URL}/pay/{row.payment_token}",
+        }
+    }
+
+
+def retry_payment(_request: HttpRequest, lago_id: UUID) -> None:
+    """Charge the stored card again, a moment later."""
+    row = find(lago_id)
+    if not row.is_payable:
+        raise NotAllowed("invalid_status")
+    if row.customer.has_card:
+        jobs.soon("charge_card", now=clock.now(), invoice=row.id)
+
+
+def index_credit_notes(request: HttpRequest, external_id: str | None = None) -> dict[str, Any]:
+    rows = CreditNote.objects.select_related("invoice", "customer", "fee__invoice").order_by(
+        "-created_at", "id"
+    )
+    if name := external_id or request.GET.get("external_customer_id"):
+        rows = rows.filter(customer=customers.find(name))
+    return page(request, rows, name="credit_notes", shape=shape.credit_note)
+
+
+def show_credit_note(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    found = CreditNote.objects.filter(pk=lago_id).first()
+    if found is None:
+        raise NotFound("credit_note")
+    return {"credit_note": shape.credit_note(found)}
+
+
+def find(lago_id: UUID) -> Invoice:
+    """Return an invoice that may be seen, or answer 404."""
+    found = Invoice.objects.select_related("customer").filter(pk=lago_id, status__in=VISIBLE).first()
+    if found is None:
+        raise NotFound("invoice")
+    return found
+
+
+def _listed(request: HttpRequest, rows: Any) -> dict[str, Any]:
+    rows = rows.filter(status__in=VISIBLE).select_related("customer")
+    for name, allowed in FILTERS.items():
+        plural = f"{name}es" if name == "status" else "payment_statuses"
+        wanted = [
+            *request.GET.getlist(name),
+            *request.GET.getlist(f"{name}[]"),
+            *request.GET.getlist(f"{plural}[]"),
+        ]
+        wrong = {
+            str(place): [f"must be one of: {', '.join(allowed)}"]
+            for place, one in enumerate(wanted)
+            if one not in allowed
+        }
+        if wrong:
+            raise Invalid({name: wrong})
+        if wanted:
+            rows = rows.filter(**{f"{name}__in": wanted})
+    for name in ("invoice_type", "currency"):
+        if value := request.GET.get(name):
+            rows = rows.filter(**{name: value})
+    rows = rows.order_by("-issuing_date", "-created_at", "id")
+    return page(request, rows, name="invoices", shape=lambda row: shape.invoice(row, full=False))
+
+
+def _replace_metadata(row: Invoice, given: list[Any], now: datetime) -> None:
+    """Replace by id, as a customer's: a key sent again without its id is 422."""
+    entries = [one for one in given if isinstance(one, dict)]
+    if len(entries) > 5:
+        raise Invalid({"metadata": ["invalid_count"]})
+    kept = [str(one["id"]) for one in entries if one.get("id")]
+    old = list(row.metadata.all())
+    for one in entries:
+        key, value = str(one.get("key") or ""), str(one.get("value") or "")
+        if one.get("id"):
+            row.metadata.filter(pk=one["id"]).update(key=key, value=value)
+        elif row.metadata.filter(key=key).exists():
+            raise Invalid({"key": ["value_already_exist"]})
+        else:
+            InvoiceMetadata.objects.create(created_at=now, invoice=row, key=key, value=value)
+    for before in old:
+        if str(before.id) not in kept:
+            before.delete()

@@ -1,0 +1,29 @@
+"""Stored cards: made on the payment provider's page, the default one is charged."""
+
+import secrets
+from datetime import datetime
+
+from lago_sandbox.models import Customer, PaymentMethod
+
+
+def store(customer: Customer, *, now: datetime) -> PaymentMethod:
+    """Return a new card, which becomes the default."""
+    customer.payment_methods.update(is_default=False)
+    return PaymentMethod.objects.create(
+        created_at=now, customer=customer, provider_method_id=f"pm_{secrets.token_hex(12)}", is_default=True
+    )
+
+
+def make_default(card: PaymentMethod) -> None:
+    card.customer.payment_methods.exclude(pk=card.pk).update(is_default=False)
+    card.is_default = True
+    card.save(update_fields=["is_default"])
+
+
+def remove(card: PaymentMethod) -> None:
+    """Take a card away; the newest of the others becomes the default."""
+    was_default, customer = card.is_default, card.customer
+    PaymentMethod.objects.filter(pk=card.pk).delete()
+    newest = customer.payment_methods.order_by("-created_at").first()
+    if was_default and newest is not None:
+        make_default(newest)

@@ -1,0 +1,193 @@
+"""How the API shows what is bought through Lago."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from drf_spectacular.utils import OpenApiParameter
+
+from credits import amounts
+from credits.api.answers import instant
+from credits.api.shapes import PoolShape
+from kit.rest.fields import Fields
+from kit.rest.schema import Shape
+from lago_sync.models import LagoSubscription, Package, Purchase
+from lago_sync.subscriptions import plans
+from orgs.models import Subscription
+
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="1 to 128 printable ASCII characters; the same key is the same purchase, for ever",
+)
+X_ORGANIZATION: Final = OpenApiParameter(
+    "X-Organization",
+    str,
+    OpenApiParameter.HEADER,
+    description="the organization; without it that of the key, or the caller's active one",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCreditsRequest(Shape):
+    """Either a package or a number of credits; the price is the portal's."""
+
+    package_code: Annotated[str | None, "as `/packages` lists them"] = None
+    credits: Annotated[str | None, "from 100; must come to a whole minor unit of the currency"] = None
+    return_url: Annotated[str | None, "an address of this portal to come back to"] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedShape(Shape):
+    id: str
+    status: Annotated[str, "pending, awaiting_payment, declined, completed or failed"]
+    credits: str
+    amount_cents: Annotated[int, "in minor units of the currency"]
+    currency: str
+    payment_url: Annotated[
+        str | None, "where it is paid; null until known, and where there is nothing to pay"
+    ]
+    invoice_number: Annotated[str | None, "null until known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCreditsAnswer(Shape):
+    purchase: OrderedShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseShape(Shape):
+    id: str
+    status: Annotated[str, "pending, awaiting_payment, declined, completed or failed"]
+    credits: str
+    amount_cents: int
+    currency: str
+    payment_url: str | None
+    invoice_number: str | None
+    package_code: Annotated[str | None, "null for a number of the buyer's own"]
+    ordered_by: Annotated[str, "public id of the user or key"]
+    created_at: str
+    completed_at: Annotated[str | None, "when the credits were granted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeRequest(Shape):
+    org_id: str
+    plan_code: Annotated[
+        str, "monthly as it stands or with `_monthly`; by the year with `_yearly` or `_annual`"
+    ]
+    billing_time: Annotated[
+        str, "`anniversary`: periods count from the start; `calendar`: from the first of the month"
+    ] = "anniversary"
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Self:
+        with Fields(given) as body:
+            return cls(
+                org_id=body.text("org_id"),
+                plan_code=body.text("plan_code"),
+                billing_time=body.text_or_none("billing_time") or "anniversary",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionShape(Shape):
+    id: Annotated[str, "the organization's for life, through every change of plan"]
+    org_id: str
+    org_name: str
+    plan_code: str
+    plan_name: str
+    amount_cents: Annotated[int | None, "of one interval; this and what is Lago's: null where Lago has none"]
+    currency: str | None
+    interval: Annotated[str | None, "weekly, monthly or yearly"]
+    status: Annotated[str, "trialing, active, past_due, paused or canceled"]
+    lago_id: str | None
+    external_id: str | None
+    started_at: str
+    trial_ends_at: Annotated[str | None, "null for what is no trial"]
+    current_period_start: str
+    current_period_end: str
+    next_plan_code: Annotated[str | None, "the plan after the present period, where another is planned"]
+    downgrade_at: Annotated[str | None, "the day of that"]
+    cancel_at: Annotated[str | None, "when it ends; null while it goes on"]
+    included_credits: Annotated[int, "of a month, or of the trial"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeAnswer(Shape):
+    subscription: SubscriptionShape
+    credit_pool: PoolShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageShape(Shape):
+    code: str
+    name: str
+    credits: str
+    amount_cents: int
+    currency: str
+
+
+def ordered(row: Purchase) -> dict[str, Any]:
+    """Return a purchase as ordering it answers."""
+    is_open = row.status in Purchase.OPEN
+    return {
+        "id": str(row.pk),
+        "status": row.status,
+        "credits": amounts.text(row.credits),
+        "amount_cents": row.amount_cents,
+        "currency": row.currency,
+        "payment_url": row.payment_url if is_open and row.payment_url else None,
+        "invoice_number": row.invoice_number or None,
+    }
+
+
+def purchase(row: Purchase) -> dict[str, Any]:
+    """Return a purchase as lists show it."""
+    return ordered(row) | {
+        "package_code": row.package.code if row.package else None,
+        "ordered_by": row.made_by,
+        "created_at": row.created_at.isoformat(),
+        "completed_at": row.completed_at.isoformat() if row.completed_at else None,
+    }
+
+
+def package(row: Package) -> dict[str, Any]:
+    """Return what is offered."""
+    return {
+        "code": row.code,
+        "name": row.name,
+        "credits": amounts.text(row.credits),
+        "amount_cents": row.amount_cents,
+        "currency": row.currency,
+    }
+
+
+def subscription(fact: Subscription, at_lago: LagoSubscription | None) -> dict[str, Any]:
+    """Return a subscription: plan, status and period as the portal counts them, price and ids as Lago does."""
+    organization = fact.organization
+    is_trial = fact.status == Subscription.Status.TRIALING
+    ends = instant(fact.current_period_end)
+    return {
+        "id": plans.external_id(organization),
+        "org_id": organization.public_id,
+        "org_name": organization.name,
+        "plan_code": at_lago.plan_code if at_lago else fact.plan.code,
+        "plan_name": at_lago.plan_name if at_lago else fact.plan.name,
+        "amount_cents": at_lago.amount_cents if at_lago else None,
+        "currency": at_lago.currency if at_lago else None,
+        "interval": at_lago.interval if at_lago else None,
+        "status": fact.status,
+        "lago_id": str(at_lago.lago_id) if at_lago else None,
+        "external_id": at_lago.external_id if at_lago else None,
+        "started_at": instant(at_lago.started_at if at_lago else fact.started_at),
+        "trial_ends_at": ends if is_trial else None,
+        "current_period_start": instant(fact.current_period_start),
+        "current_period_end": ends,
+        "next_plan_code": (at_lago.next_plan_code or None) if at_lago else None,
+        "downgrade_at": at_lago.downgrade_at.isoformat() if at_lago and at_lago.downgrade_at else None,
+        "cancel_at": ends if is_trial or fact.status == Subscription.Status.CANCELED else None,
+        "included_credits": fact.plan.included_credits,
+    }

@@ -1,0 +1,51 @@
+"""What a webhook is about. It only says where to look: what is true is fetched from Lago by our key."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+
+from lago_sync.models import LagoSubscription, Purchase
+from orgs.models import Organization
+
+_MOST_IDS: Final = 1_000
+
+
+def purchases(body: Mapping[str, Any]) -> list[UUID]:
+    """Return the purchases that a message names: by a wallet transaction, an invoice, or our key in the metadata."""
+    ids = {found for text in islice(_texts(body), _MOST_IDS) if (found := Purchase.parse_key(text))}
+    named = Q(wallet_transaction_id__in=ids) | Q(invoice_id__in=ids) | Q(pk__in=ids)
+    return list(Purchase.objects.filter(named).order_by("pk").values_list("pk", flat=True))
+
+
+def organization(body: Mapping[str, Any]) -> Organization | None:
+    """Return the organization whose subscription a message is about: Lago's customer is known by its public id."""
+    subscription = body.get("subscription")
+    if not isinstance(subscription, dict):
+        return None
+    public_id = _text(subscription.get("external_customer_id"))
+    found = Organization.objects.filter(public_id=public_id).first() if public_id else None
+    if found is None and (external_id := _text(subscription.get("external_id"))):
+        known = LagoSubscription.objects.filter(external_id=external_id).select_related("organization")
+        found = next((one.organization for one in known[:1]), None)
+    return found
+
+
+def _text(value: object) -> str:
+    """Return a text that PostgreSQL can be asked for, "" for anything else."""
+    return value if isinstance(value, str) and value.isprintable() else ""
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts that could be ids, wherever in the message they stand: its shape differs from type to type."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and len(one) == 36:
+            yield one

@@ -1,0 +1,38 @@
+"""Packages of credits: what is offered in a currency, and what any number of credits costs in it."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from credits import amounts
+from kit.errors import ValidationError
+from lago_sync.models import Package
+
+FEWEST: Final = Decimal(100)
+"""The smallest custom amount, in credits."""
+
+
+def offered(*, currency: str) -> list[Package]:
+    """Return the active packages with a price in this currency, the smallest first."""
+    return list(Package.objects.filter(currency=currency, is_active=True).order_by("credits"))
+
+
+def price_of(*, credits: Decimal, currency: str) -> int:
+    """Return the price of a custom amount in minor units: at the rate of the largest package that it reaches.
+
+    Below the smallest package the smallest one's rate holds. Nothing is rounded: raises ValidationError for an amount
+    that does not come to a whole minor unit, lies below 100 credits, or where the currency has no package.
+    """
+    packages = offered(currency=currency)
+    if not packages:
+        raise ValidationError(credits=f"Nothing is offered in {currency}.")
+    if not amounts.is_movable(credits) or credits < FEWEST:
+        raise ValidationError(credits=f"From {FEWEST} to {amounts.LARGEST_REQUEST:,} credits can be bought.")
+    reached = [package for package in packages if package.credits <= credits] or packages[:1]
+    rate = Fraction(reached[-1].amount_cents) / Fraction(reached[-1].credits)
+    price = rate * Fraction(credits)
+    if price.denominator != 1:
+        raise ValidationError(
+            credits=f"This does not come to a whole minor unit of {currency}; a multiple of {rate.denominator} does."
+        )
+    return price.numerator

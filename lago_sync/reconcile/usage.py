@@ -1,0 +1,297 @@
+"""Delivered events against those that Lago keeps, one by one, so that their credits agree to the last decimal.
+
+Lago's list of events is compared and not its usage figures: those leave out what came after a period was invoiced, come
+late, and do not say which event is missing. So that the work of a comparison does not grow with history, time is read in
+slices, and what is older than any late event and agrees is kept as a sum and not read again.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Max
+
+from credits import amounts
+from credits.amounts import ZERO
+from lago_sync.client import events
+from lago_sync.client.transport import Json
+from lago_sync.models import LagoCustomer, OutboxEvent
+from lago_sync.outbox.writing import CREDITS_USED
+from lago_sync.reconcile.differences import Difference
+from lago_sync.subscriptions import plans
+
+LATEST: Final = timedelta(days=8)
+"""No event is told later than this after it happened: captures and charges may come 7 days late (product.md §6)."""
+READ_AT_MOST: Final = 50_000
+"""Events of one comparison; a busier organization is compared up to a time that its figures name, and on from there."""
+
+_BUCKET: Final = 600  # seconds
+_IN_A_SLICE: Final = 1_000
+_NAMED: Final = 3
+
+_OURS: Final = """
+SELECT (floor((payload->>'timestamp')::numeric / %(bucket)s) * %(bucket)s)::bigint AS bucket,
+       count(*) FILTER (WHERE is_delivered), coalesce(sum(credits) FILTER (WHERE is_delivered), 0),
+       count(*) FILTER (WHERE is_open), min(id)
+FROM (
+  SELECT id, payload, (payload->>'credits')::numeric AS credits,
+         state = 'delivered' AND delivered_at <= %(seen)s AS is_delivered,
+         state IN ('waiting', 'dead') OR delivered_at > %(seen)s AS is_open
+  FROM lago_sync_outboxevent
+  WHERE organization = %(organization)s AND code = %(code)s AND id >= %(first)s
+    AND (payload->>'timestamp')::numeric >= %(since)s
+) AS row
+GROUP BY 1 ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What earlier comparisons found equal: all events before `until` (UNIX seconds); `first` is the outbox row to go on from."""
+
+    until: int
+    first: int = 0
+    events: int = 0
+    credits: Decimal = ZERO
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self) | {"credits": amounts.text(self.credits)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    start: int
+    delivered: int
+    credits: Decimal
+    waiting: int
+    first: int
+
+
+@dataclass(slots=True)
+class _Slice:
+    """A time from `start` to before `end`, what of it was delivered, and what Lago has of it."""
+
+    start: int
+    end: int
+    buckets: list[_Bucket]
+    matched: int = 0
+    lagos: Decimal = ZERO
+    seen: set[str] = field(default_factory=set)
+    strange: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def delivered(self) -> int:
+        return sum(one.delivered for one in self.buckets)
+
+    @property
+    def credits(self) -> Decimal:
+        return sum((one.credits for one in self.buckets), ZERO)
+
+    @property
+    def agrees(self) -> bool:
+        return self.matched == self.delivered and not self.strange and not self.changed
+
+    @property
+    def is_over(self) -> bool:
+        return self.agrees and not any(one.waiting for one in self.buckets)
+
+
+@dataclass(slots=True)
+class Compared:
+    """The figures, which carry what need not be read again, and what differs."""
+
+    figures: dict[str, dict[str, Any]]
+    differences: list[Difference]
+
+
+def compare(customer: LagoCustomer, *, earlier: dict[str, Any], now: datetime) -> Compared:
+    """Compare the credits of an organization's events; `earlier` are the figures of the last time. Asks Lago."""
+    public_id = customer.organization.public_id
+    intervals = plans.covers([public_id]).get(public_id, [])
+    external_ids = sorted({one.external_id for one in intervals})
+    kept = _kept(earlier, default=min((_floor(one.start) for one in intervals), default=_floor(now)))
+    delivered = OutboxEvent.objects.filter(organization=public_id, state=OutboxEvent.State.DELIVERED)
+    seen = delivered.aggregate(at=Max("delivered_at"))["at"] or now
+    buckets = _ours(public_id, kept, seen)
+    read: list[_Slice] = []
+    for one in _slices(buckets, since=kept.until, settled=_floor(now - LATEST), end=_floor(now) + 86_400):
+        _ask(one, external_ids, public_id, seen)
+        read.append(one)
+        if sum(len(each.seen) for each in read) >= READ_AT_MOST:
+            break
+    return Compared(_figures(kept, read, buckets, now), list(_differences(read, public_id)))
+
+
+def _kept(earlier: dict[str, Any], *, default: int) -> Kept:
+    known = (earlier.get("event_credits") or {}).get("kept")
+    if known is None:
+        return Kept(until=default)
+    return Kept(**(known | {"credits": Decimal(known["credits"])}))
+
+
+def _ours(public_id: str, kept: Kept, seen: datetime) -> list[_Bucket]:
+    asked: dict[str, Any] = {
+        "bucket": _BUCKET,
+        "seen": seen,
+        "organization": public_id,
+        "code": CREDITS_USED,
+        "first": kept.first,
+        "since": kept.until,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_OURS, asked)
+        return [_Bucket(*row) for row in cursor.fetchall()]
+
+
+def _slices(buckets: list[_Bucket], *, since: int, settled: int, end: int) -> Iterator[_Slice]:
+    """Cut time so that a slice has about a thousand events, and one ends where late events may still come."""
+    start, inside, count = since, list[_Bucket](), 0
+    for bucket in buckets:
+        crosses = start < settled <= bucket.start
+        if (inside and count + bucket.delivered > _IN_A_SLICE) or crosses:
+            cut = settled if crosses else bucket.start
+            yield _Slice(start, cut, inside)
+            start, inside, count = cut, [], 0
+        inside.append(bucket)
+        count += bucket.delivered
+    if start < settled < end:
+        yield _Slice(start, settled, inside)
+        start, inside = settled, []
+    yield _Slice(start, max(end, start + _BUCKET), inside)
+
+
+def _ask(one: _Slice, external_ids: list[str], public_id: str, seen: datetime) -> None:
+    since, until = datetime.fromtimestamp(one.start, UTC), datetime.fromtimestamp(one.end, UTC)
+    for external_id in external_ids:
+        page: list[Json] = []
+        for event in events.of_subscription(external_id, since=since, until=until):
+            if event["code"] == CREDITS_USED and since <= _instant(event) < until:
+                page.append(event)
+            if len(page) == events.MOST:
+                _match(one, page, public_id, seen)
+                page = []
+        _match(one, page, public_id, seen)
+
+
+def _match(one: _Slice, page: list[Json], public_id: str, seen: datetime) -> None:
+    """Find each event in the outbox: as it was sent, sent and not noted yet, or of nobody here."""
+    rows = {
+        row.transaction_id: row
+        for row in OutboxEvent.objects.filter(transaction_id__in=[event["transaction_id"] for event in page])
+    }
+    for event in page:
+        key = event["transaction_id"]
+        if key in one.seen:
+            continue
+        one.seen.add(key)
+        credits, row = _credits(event), rows.get(key)
+        if row is None or row.organization != public_id:
+            one.strange.append(key)
+            one.lagos += credits
+        elif row.delivered_at is not None and row.delivered_at <= seen:
+            one.matched += 1
+            one.lagos += credits
+            if credits != Decimal(row.payload["credits"]):
+                one.changed.append(key)
+
+
+def _figures(
+    kept: Kept, read: list[_Slice], buckets: list[_Bucket], now: datetime
+) -> dict[str, dict[str, Any]]:
+    ours = kept.credits + sum((one.credits for one in read), ZERO)
+    lagos = kept.credits + sum((one.lagos for one in read), ZERO)
+    until = min(read[-1].end if read else kept.until, int(now.timestamp()))
+    following = _keep(kept, read, buckets, _floor(now - LATEST))
+    return {
+        "events": {
+            "ours": str(kept.events + sum(one.delivered for one in read)),
+            "lagos": str(kept.events + sum(one.matched + len(one.strange) for one in read)),
+        },
+        "event_credits": {
+            "ours": amounts.text(ours),
+            "lagos": amounts.text(lagos),
+            "until": datetime.fromtimestamp(until, UTC).isoformat(),
+            "kept": following.plain(),
+        },
+    }
+
+
+def _keep(kept: Kept, read: list[_Slice], buckets: list[_Bucket], settled: int) -> Kept:
+    """Take on the slices that nothing can change any more, up to the first that may."""
+    for one in read:
+        if one.end > settled or not one.is_over:
+            break
+        later = [bucket.first for bucket in buckets if bucket.start >= one.end]
+        kept = Kept(
+            until=one.end,
+            first=min(later, default=kept.first),
+            events=kept.events + one.delivered,
+            credits=kept.credits + one.credits,
+        )
+    return kept
+
+
+def _differences(read: list[_Slice], public_id: str) -> Iterator[Difference]:
+    strange = [key for one in read for key in one.strange]
+    changed = [key for one in read for key in one.changed]
+    missing = sum(one.delivered - one.matched for one in read)
+    if missing:
+        named = [key for one in read if one.delivered != one.matched for key in _missing(one, public_id)]
+        yield Difference(
+            what=f"Lago does not have {missing} of the events that it took: {_some(named)}",
+            why="It lost them, or LAGO_API_URL is another Lago than it was. Once that is clear, replay them in the outbox.",
+        )
+    if strange:
+        yield Difference(
+            what=f"Lago has {len(strange)} events on our subscription that the portal did not send: {_some(strange)}",
+            why="Another program sends events with the same external_subscription_id, or to the same Lago. Stop it; they are billed at zero.",
+        )
+    if changed:
+        yield Difference(
+            what=f"Lago has other credits in {len(changed)} events than were sent: {_some(changed)}",
+            why="Another program sends events with our transaction ids, or Lago (ClickHouse) replaced them. Stop it; no charge here follows Lago's events.",
+        )
+
+
+def _missing(one: _Slice, public_id: str) -> list[str]:
+    """Return the first few delivered events of a slice that Lago does not have."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT transaction_id FROM lago_sync_outboxevent WHERE organization = %s AND code = %s AND state = 'delivered'"
+            " AND (payload->>'timestamp')::numeric >= %s AND (payload->>'timestamp')::numeric < %s"
+            " AND id >= %s AND NOT transaction_id = ANY(%s) ORDER BY id LIMIT %s",
+            [
+                public_id,
+                CREDITS_USED,
+                one.start,
+                one.end,
+                min((bucket.first for bucket in one.buckets), default=0),
+                list(one.seen),
+                _NAMED + 1,
+            ],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _some(keys: Iterable[str]) -> str:
+    listed = list(keys)
+    return ", ".join(listed[:_NAMED]) + (", …" if len(listed) > _NAMED else "")
+
+
+def _credits(event: Json) -> Decimal:
+    try:
+        return Decimal(str((event.get("properties") or {}).get("credits") or 0))
+    except ArithmeticError:
+        return ZERO
+
+
+def _instant(event: Json) -> datetime:
+    return datetime.fromisoformat(str(event["timestamp"]))
+
+
+def _floor(at: datetime) -> int:
+    return int(at.timestamp()) // _BUCKET * _BUCKET

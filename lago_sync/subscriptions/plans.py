@@ -1,0 +1,225 @@
+"""The subscription of an organization: started, kept in step with Lago's, and the times in which usage belongs to it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Q
+
+from kit import transactions
+from kit.errors import Conflict, DomainError, NotFound, TryAgain, ValidationError
+from lago_sync.client import catalogue
+from lago_sync.client import subscriptions as at_lago
+from lago_sync.client.transport import Json
+from lago_sync.customers import linking
+from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
+from lago_sync.models import LagoCustomer, LagoSubscription
+from lago_sync.setup import charges
+from lago_sync.subscriptions import mirror
+from lago_sync.subscriptions.mirror import external_id
+from orgs import subscriptions
+from orgs.audit.events import SYSTEM, Actor
+from orgs.models import Membership, Organization
+
+__all__ = [
+    "Interval",
+    "SubscriptionExists",
+    "TrialUsed",
+    "covers",
+    "external_id",
+    "live",
+    "refresh",
+    "subscribe",
+]
+
+BILLING_TIMES: Final = ("anniversary", "calendar")
+TRIAL_LASTS: Final = timedelta(days=7)
+_SECOND: Final = timedelta(seconds=1)
+_LEASE: Final = timedelta(minutes=3)
+"""Longer than starting one can take: a few requests to Lago, each with a time limit."""
+_ALL: Final = (mirror.LIVE, *mirror.ENDED)
+_SPELLINGS: Final = {"_annual": "_yearly", "_monthly": ""}
+
+live = mirror.live
+
+
+class SubscriptionExists(DomainError):
+    """The organization has a live subscription; its plan is changed, not a second one started."""
+
+    code = "subscription_exists"
+    status = 409
+
+    def __init__(self, *, plan_code: str) -> None:
+        super().__init__("There is a live subscription.", plan_code=plan_code)
+
+
+class TrialUsed(Conflict):
+    """The organization, or one of its owners, has had a trial."""
+
+    def __init__(self) -> None:
+        super().__init__("This organization or one of its owners has had its trial; it comes once.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A time in which usage belongs to a subscription: from `start` to before `end`, which is None while it lives."""
+
+    external_id: str
+    start: datetime
+    end: datetime | None
+
+
+def subscribe(
+    *,
+    organization: Organization,
+    plan_code: str,
+    by: Actor,
+    now: datetime,
+    billing_time: str = "anniversary",
+) -> LagoSubscription:
+    """Start the organization's subscription at Lago and mirror it here. Asks Lago; opens its own transactions.
+
+    One that is live at Lago already, under whatever id, is adopted: returned if it is on the plan asked for, else
+    SubscriptionExists. Lago takes the same external id and plan twice for one, so a second call after a crash ends in one
+    subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease.
+    Raises ValidationError (plan_code, billing_time), SubscriptionExists, TrialUsed, TryAgain while another request is at
+    it, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
+    """
+    if billing_time not in BILLING_TIMES:
+        raise ValidationError(billing_time=f"One of {', '.join(BILLING_TIMES)} is expected.")
+    _require_none(organization)
+    plan = _plan_at_lago(plan_code, organization.currency)
+    customer = linking.ensure_customer(organization=organization, now=now)
+    with _lease(customer, now):
+        _require_none(organization)
+        adopted = _look(organization, now, by=by)
+        if adopted is None:
+            _start(organization, plan["code"], billing_time, now)
+            adopted = _look(organization, now, by=by)
+    if adopted is None:
+        raise LagoIntegrationError("Lago took the subscription and has not started it.")
+    if adopted.plan_code != plan["code"]:
+        raise SubscriptionExists(plan_code=adopted.plan_code)
+    return adopted
+
+
+def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | None:
+    """Bring the mirror and the facts of `orgs` in step with Lago; returns the live subscription. Asks Lago.
+
+    None also where the organization is not at Lago. A live subscription of an archived organization is ended there.
+    """
+    if not LagoCustomer.objects.filter(organization=organization).exists():
+        return None
+    known = mirror.live(organization=organization)
+    if known is not None and organization.status == Organization.Status.ARCHIVED:
+        at_lago.terminate(known.external_id)
+    return _look(organization, now, by=SYSTEM)
+
+
+def covers(organization_public_ids: Iterable[str]) -> dict[str, list[Interval]]:
+    """Return, by organization, when which subscription counts usage, as last seen; one without any is left out.
+
+    A change of plan makes a new subscription with the same external id, so an organization has many. Usage outside of
+    all of them is billed nowhere. Lago tells an end to the second and a start to the millisecond: a gap that is shorter
+    than that is none.
+    """
+    rows = LagoSubscription.objects.filter(organization__public_id__in=list(organization_public_ids))
+    found: dict[str, list[Interval]] = {}
+    for row in rows.select_related("organization").order_by("started_at"):
+        interval = Interval(external_id=row.external_id, start=row.started_at, end=row.ended_at)
+        earlier = found.setdefault(row.organization.public_id, [])
+        if earlier and earlier[-1].end and timedelta(0) <= interval.start - earlier[-1].end < _SECOND:
+            earlier[-1] = replace(earlier[-1], end=interval.start)
+        earlier.append(interval)
+    return found
+
+
+@contextmanager
+def _lease(customer: LagoCustomer, now: datetime) -> Iterator[None]:
+    """Be the one request that starts a subscription; raises TryAgain where there is one. Who dies leaves it to run out."""
+    until = now + _LEASE
+    rows = LagoCustomer.objects.filter(pk=customer.pk)
+    with transactions.durable():
+        taken = rows.filter(Q(subscribing_until=None) | Q(subscribing_until__lte=now)).update(
+            subscribing_until=until
+        )
+    if not taken:
+        raise TryAgain("A subscription is being started; send the same request again.")
+    try:
+        yield
+    finally:
+        with transactions.durable():
+            rows.filter(subscribing_until=until).update(subscribing_until=None)
+
+
+def _require_none(organization: Organization) -> None:
+    fact = subscriptions.live(organization=organization)
+    if fact is not None:
+        raise SubscriptionExists(plan_code=fact.plan.code)
+
+
+def _plan_at_lago(plan_code: str, currency: str) -> Json:
+    code = plan_code
+    for spelling, ours in _SPELLINGS.items():
+        if code.endswith(spelling):
+            code = code.removesuffix(spelling) + ours
+    try:
+        known = subscriptions.plan_named(code).code
+    except NotFound:
+        known = ""
+    plan = catalogue.plan(code) if known and code != "none" else None
+    if plan is None:
+        raise ValidationError(plan_code="There is no such plan.")
+    if plan["amount_currency"] != currency:
+        raise ValidationError(plan_code=f"This plan has no price in {currency}.")
+    for problem in charges.problems(plan):
+        if problem.stops_purchases:
+            raise PurchasesStopped(problem.what, do=problem.do)
+    return plan
+
+
+def _had_trial(organization: Organization) -> bool:
+    """Tell whether a trial was had by the organization, or by another that one of its owners owns or owned."""
+    role = Membership.Role.OWNER
+    owners = Membership.objects.live().filter(organization=organization, role=role).values("user")
+    theirs = Membership.objects.filter(user__in=owners, role=role).values("organization")
+    trials = LagoSubscription.objects.filter(plan_code=mirror.TRIAL)
+    return (
+        trials.filter(organization__in=theirs).exists() or trials.filter(organization=organization).exists()
+    )
+
+
+def _start(organization: Organization, plan_code: str, billing_time: str, now: datetime) -> None:
+    if plan_code == mirror.TRIAL and _had_trial(organization):
+        raise TrialUsed
+    fields: dict[str, Any] = {
+        "external_customer_id": organization.public_id,
+        "external_id": external_id(organization),
+        "plan_code": plan_code,
+        "billing_time": billing_time,
+        "name": organization.name,
+    }
+    if plan_code == mirror.TRIAL:  # never renewed: Lago ends it by itself
+        fields["ending_at"] = (now + TRIAL_LASTS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        at_lago.create(fields)
+    except LagoRefused as refusal:
+        if refusal.lago_code == "plan_not_found":
+            raise ValidationError(plan_code="There is no such plan.") from refusal
+        raise
+
+
+def _look(organization: Organization, now: datetime, *, by: Actor) -> LagoSubscription | None:
+    """Ask Lago for all that the organization has or had, and write it."""
+    found = [_with_plan(one) for one in at_lago.of_customer(organization.public_id, statuses=_ALL)]
+    with transactions.durable():
+        return mirror.write(mirror.Look(organization=organization, found=found, at=now), by=by)
+
+
+def _with_plan(one: Json) -> Json:
+    """Return a live subscription with its plan, which a list need not have."""
+    if one["status"] != mirror.LIVE or one.get("plan"):
+        return one
+    return one | {"plan": catalogue.plan(one["plan_code"]) or {}}

@@ -1,0 +1,3 @@
+"""These tests talk to the real sandbox."""
+
+from tests.factories.lago import lago, lago_process  # noqa: F401

@@ -1,0 +1,3 @@
+"""The outbox talks to the real sandbox."""
+
+from tests.factories.lago import lago, lago_process  # noqa: F401

@@ -1,0 +1,112 @@
+"""Staff in the admin: packages are edited and each edit is in the audit log; purchases are seen, looked at, unflagged."""
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+
+from lago_sync import tasks
+from lago_sync.models import Package, Purchase
+from orgs.audit.models import AuditEvent
+from tests.factories import orgs
+from tests.lago_sync.purchases.story import custom, ordered
+
+pytestmark = pytest.mark.django_db
+PURCHASES = "/admin/lago_sync/purchase/"
+
+
+@pytest.fixture
+def staff():
+    client = Client()
+    client.force_login(orgs.system_admin())
+    return client
+
+
+@pytest.fixture
+def purchase():
+    return ordered(orgs.team())
+
+
+def act(client, action, *rows):
+    answer = client.post(PURCHASES, {"action": action, "_selected_action": [str(one.pk) for one in rows]})
+    return [str(one) for one in get_messages(answer.wsgi_request)]
+
+
+class TestPackages:
+    def test_a_price_is_changed_and_audited_and_code_and_currency_stay(self, staff):
+        package = Package.objects.get(code="credits-5000")
+        form = {"name": "5,000 credits", "credits": "5000", "amount_cents": "4000", "is_active": "on"}
+        changed = staff.post(
+            reverse("admin:lago_sync_package_change", args=[package.pk]),
+            form | {"code": "other", "currency": "EUR"},
+        )
+        assert changed.status_code == 302
+        package.refresh_from_db()
+        assert (package.amount_cents, package.code, package.currency) == (4000, "credits-5000", "USD")
+        event = AuditEvent.objects.get(action="package.changed")
+        assert (event.target, event.before, event.after) == (
+            "credits-5000",
+            {"amount_cents": 4500},
+            {"amount_cents": 4000},
+        )
+
+    def test_one_is_added_in_another_currency_and_none_is_deleted(self, staff):
+        form = {
+            "code": "eur",
+            "name": "E",
+            "credits": "500",
+            "amount_cents": "450",
+            "currency": "EUR",
+            "is_active": "on",
+        }
+        assert staff.post(reverse("admin:lago_sync_package_add"), form).status_code == 302
+        made = Package.objects.get(code="eur")
+        assert AuditEvent.objects.get(action="package.added").target == "eur"
+        assert staff.post(reverse("admin:lago_sync_package_delete", args=[made.pk])).status_code == 403
+
+    def test_two_of_one_size_in_a_currency_are_refused_in_the_form(self, staff):
+        form = {
+            "code": "twin",
+            "name": "T",
+            "credits": "5000",
+            "amount_cents": "1",
+            "currency": "USD",
+            "is_active": "on",
+        }
+        assert staff.post(reverse("admin:lago_sync_package_add"), form).status_code == 200
+        assert not Package.objects.filter(code="twin").exists()
+
+
+class TestPurchases:
+    def test_are_listed_searched_and_shown_but_not_changed(self, staff, purchase):
+        other = ordered(orgs.team(), custom("1000"))
+        listed = staff.get(PURCHASES, {"q": purchase.organization.public_id}).content.decode()
+        assert str(purchase.pk) in listed
+        assert str(other.pk) not in listed
+        page = reverse("admin:lago_sync_purchase_change", args=[purchase.pk])
+        assert staff.get(page).status_code == 200
+        assert staff.post(page, {"status": "completed"}).status_code == 403
+        assert Purchase.objects.get(pk=purchase.pk).status == "pending"
+
+    @pytest.mark.parametrize("term", ["", "\x00", "'", "%", "x" * 300])
+    def test_are_searched_by_anything(self, staff, purchase, term):
+        assert staff.get(PURCHASES, {"q": term}).status_code == 200
+
+    def test_lago_is_asked_about_the_chosen_ones(self, staff, purchase, monkeypatch):
+        asked = []
+        monkeypatch.setattr(tasks, "enqueue_advance", asked.append)
+        assert act(staff, "look_at_lago", purchase) == ["Lago is being asked about 1."]
+        assert asked == [purchase.pk]
+
+    def test_a_flag_is_taken_away_by_somebody(self, staff, purchase):
+        Purchase.objects.update(drift="it was paid twice")
+        assert act(staff, "take_flag_away", purchase) == ["Done for 1."]
+        assert Purchase.objects.get().drift == ""
+        event = AuditEvent.objects.get(action="credits.purchase_unflagged")
+        assert (event.actor_kind, event.target) == ("system_admin", purchase.key)
+        assert "not flagged" in act(staff, "take_flag_away", purchase)[0]
+
+    def test_are_for_staff_only(self, purchase):
+        client = Client()
+        client.force_login(orgs.user())
+        assert client.get(PURCHASES).status_code == 302
