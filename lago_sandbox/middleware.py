@@ -15,7 +15,7 @@ from lago_sandbox import faults
 
 Next = Callable[[HttpRequest], HttpResponse]
 _UUID = re.compile(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _lock = threading.Lock()
 counted: Counter[tuple[str, str, int]] = (
     Counter()
@@ -38,7 +38,7 @@ def loopback_only(get_response: Next) -> Next:
 
 
 def security_headers(get_response: Next) -> Next:
-    """Let pages load nothing but the sandbox's own style sheet."""
+    """Let pages load nothing but the sandbox's own style sheet, and say in every answer what answers."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -46,6 +46,7 @@ def security_headers(get_response: Next) -> Next:
         response["X-Content-Type-Options"] = "nosniff"
         response["Referrer-Policy"] = "same-origin"
         response["Cache-Control"] = "no-store"
+        response["X-Lago-Sandbox"] = "1"  # by which a portal in production knows that this is no Lago
         return response
 
     return middleware

@@ -66,7 +66,7 @@ def check_health() -> str:
     return health.check(now=timezone.now()).status
 
 
-@shared_task(name="lago_sync.tasks.compare_books", soft_time_limit=540, time_limit=570)
+@shared_task(name="lago_sync.tasks.compare_books", soft_time_limit=240, time_limit=270)
 def compare_books() -> int:
     """Compare the books of organizations with Lago's."""
     return identity.compare_due(now=timezone.now())

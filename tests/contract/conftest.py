@@ -8,6 +8,7 @@ import pytest
 from orgs.access import keys
 from tests.factories import api
 from tests.factories.api import Scene
+from tests.factories.lago import lago, lago_process  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)

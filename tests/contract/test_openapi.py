@@ -6,14 +6,20 @@ from decimal import Decimal
 import jsonschema
 import pytest
 from django.contrib.staticfiles import finders
+from django.db import transaction
+from django.utils import timezone
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
 from credits.pricing.costs import CreditsCost
+from lago_sync.purchases import orders
+from lago_sync.setup import installing
+from orgs.audit.events import Actor
 from tests.contract import openapi
 from tests.factories import credits as make
 from tests.factories import orgs
 from tests.factories.api import Http, Scene, undone
+from tests.factories.lago import Sandbox
 
 OPERATIONS = openapi.operations()
 WITHOUT_BODY = {
@@ -69,17 +75,28 @@ def test_says_what_goes_in_what_comes_out_and_how_to_call_it(operation):
 
 
 @pytest.fixture
-def names(scene: Scene) -> dict[str, str]:
+def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
     """Return what a reader of the page would set: an owner's key, an organization, and rows to try things on."""
     make.grant(scene.org, 5000)
     owner, member = scene.people["owner"], scene.people["member"]
     orgs.member(scene.other, who=owner)
     by = make.spender(member, made_by="key_other")
+    installing.install(webhook_url="http://127.0.0.1:9/webhooks/lago", now=timezone.now())
+    with transaction.atomic():
+        purchase, _ = orders.place(
+            organization=scene.org,
+            order=orders.Order("credits-5000", None),
+            idempotency_key="a key",
+            by=Actor(kind="user", public_id=owner.public_id),
+            now=timezone.now(),
+        )
     return {
         "URL": "http://testserver",
         "ORG": scene.org.public_id,
         "USER": member.public_id,
         "DEPARTMENT": scene.department.public_id,
+        "NEW_ORG": orgs.team("New", owner=owner).public_id,
+        "PURCHASE": str(purchase.pk),
         "HOLD": str(make.held(scene.org, member, CreditsCost(Decimal(5), "gpt-4o"), by=by)),
         "CHARGE": str(make.charged(scene.org, member, 5, by=by)),
         "PERSONAL": orgs.personal_key(owner).text,
@@ -174,7 +191,9 @@ def test_an_operation_that_the_page_does_not_name_is_405_or_404(scene):
     client = Http(key=scene.key_text("platform"))
     for path in sorted({path for _, path in known}):
         concrete = re.sub(
-            r"\{(hold|charge)_id\}", "00000000-0000-7000-8000-000000000000", path.removeprefix("/api/v1")
+            r"\{(hold|charge|purchase)_id\}",
+            "00000000-0000-7000-8000-000000000000",
+            path.removeprefix("/api/v1"),
         )
         concrete = re.sub(r"\{\w+\}", "x", concrete)
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):

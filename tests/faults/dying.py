@@ -68,7 +68,7 @@ class Boundaries:
 
     def watch(self) -> None:
         """Stand at every boundary of this process from now on."""
-        send, commit, execute = requests.Session.send, BaseDatabaseWrapper._commit, CursorWrapper.execute
+        send, commit, execute = requests.Session.send, BaseDatabaseWrapper._commit, CursorWrapper.execute  # type: ignore[attr-defined]
 
         def watched_send(session, request, **options):
             return self.around(
@@ -84,13 +84,13 @@ class Boundaries:
                 return execute(cursor, sql, params)
             return self.around("a write that commits itself", lambda: execute(cursor, sql, params))
 
-        requests.Session.send, BaseDatabaseWrapper._commit = watched_send, watched_commit  # type: ignore[method-assign]
+        requests.Session.send, BaseDatabaseWrapper._commit = watched_send, watched_commit  # type: ignore[method-assign,assignment,attr-defined]
         CursorWrapper.execute = watched_execute  # type: ignore[method-assign]
 
 
 def main() -> None:
     """Answer one line after another until there is no more."""
-    current_app.conf.broker_url = connections.redis(os.environ["TEST_REDIS_URL"])["broker"]
+    current_app.conf.update(broker_url=connections.redis(os.environ["TEST_REDIS_URL"])["broker"])
     current_app.finalize()
     import_module("kombu.transport.redis")
     for number, line in enumerate(sys.stdin, start=1):
@@ -125,7 +125,7 @@ def act(told: dict[str, Any], pipe: int) -> None:
         credits,
         orgs,
     ):  # a fork counts on from where its parent stood, so that names would come twice
-        factory._numbers = itertools.count(told["number"] * 1000)
+        factory._numbers = itertools.count(told["number"] * 1000)  # type: ignore[attr-defined]
     module, _, name = told["act"].partition(":")
     try:
         verb = getattr(import_module(module), name)

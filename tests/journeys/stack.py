@@ -19,9 +19,7 @@ from billing_portal.celery import app
 from billing_portal.embedded.places import PROJECT
 from billing_portal.settings import connections
 from lago_sync.setup import installing
-from tests.factories.lago import Sandbox, lago, lago_process
-
-__all__ = ["lago", "lago_process", "portal"]
+from tests.factories.lago import Sandbox
 
 STARTS_WITHIN = 30.0  # seconds
 
@@ -35,10 +33,10 @@ def portal(live_server: Any, lago: Sandbox, settings: Any, tmp_path: Path) -> It
     broker = connections.redis(os.environ["TEST_REDIS_URL"], number=number)["broker"]
     installing.install(webhook_url=f"{live_server.url}/webhooks/lago", now=timezone.now())
     before = app.conf.broker_url
-    app.conf.broker_url = broker
+    app.conf.update(broker_url=broker)
     with worker(lago, number=number, folder=tmp_path):
         yield lago
-    app.conf.broker_url = before
+    app.conf.update(broker_url=before)
 
 
 @contextmanager
@@ -47,7 +45,8 @@ def worker(lago: Sandbox, *, number: int, folder: Path) -> Iterator[None]:
     ready, log = folder / "worker.ready", folder / "worker.log"
     environment = {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.journeys.worker_settings",
+        "DJANGO_SETTINGS_MODULE": "worker_settings",
+        "PYTHONPATH": str(Path(__file__).parent),
         "TEST_DATABASE_URL": urlsplit(os.environ["TEST_DATABASE_URL"])
         ._replace(path=f"/{connection.settings_dict['NAME']}")
         .geturl(),
@@ -55,7 +54,18 @@ def worker(lago: Sandbox, *, number: int, folder: Path) -> Iterator[None]:
         "JOURNEY_LAGO_URL": lago.url,
         "PORTAL_READY_FILE": str(ready),
     }
-    command = "-m celery --app billing_portal.celery worker --beat --concurrency 2 --loglevel INFO".split()
+    command = [
+        "-m",
+        "celery",
+        "--app",
+        "billing_portal.celery",
+        "worker",
+        "--beat",
+        "--concurrency",
+        "2",
+        "--loglevel",
+        "INFO",
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command, "--schedule", str(folder / "beat")],
