@@ -1,25 +1,35 @@
 """`manage.py demo`: the stories are there, sign in, and a second run changes nothing."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from billing_portal.demo import cast
-from credits.models import Allocation, UsageRecord
+from credits.models import Allocation, Grant, UsageRecord
+from lago_sync.models import Purchase
 from orgs.access import keys
 from orgs.models import Membership, Organization, User
 
 
 @pytest.fixture
-def notes(settings, tmp_path, monkeypatch):
-    settings.DEBUG = True
+def notes(settings, lago, tmp_path, monkeypatch):
+    settings.DEBUG = settings.LAGO_IS_SANDBOX = True
+    settings.LAGO_PAYMENT_PROVIDER = settings.LAGO_PAYMENT_PROVIDER_CODE = "stripe"
+    settings.SITE_URL = "http://127.0.0.1:9"
+    monkeypatch.setattr("billing_portal.embedded.sandbox.url", lambda: lago.url)
     monkeypatch.setattr(
         "billing_portal.management.commands.demo.PORTAL", type("Here", (), {"folder": tmp_path})()
     )
     return tmp_path / "demo.json"
+
+
+def _counts():
+    return [one.objects.count() for one in (UsageRecord, User, Organization, Purchase, Grant)]
 
 
 def load():
@@ -30,7 +40,7 @@ def load():
 
 @pytest.mark.django_db
 class TestDemo:
-    def test_has_the_three_stories_and_a_person_alone_and_repeats_without_a_change(self, notes):
+    def test_has_the_three_stories_and_a_person_alone_and_repeats_without_a_change(self, notes, lago):
         load()
 
         acme = Organization.objects.get(slug="acme")
@@ -40,12 +50,24 @@ class TestDemo:
         assert Organization.objects.get(personal_of__email="solo@example.com").kind == "personal"
         assert Allocation.objects.get(user__email="member@acme.example").used > 0
         assert UsageRecord.objects.filter(organization=acme).dates("day", "month")
-        before = (UsageRecord.objects.count(), User.objects.count(), Organization.objects.count())
+        bought = Purchase.objects.filter(organization=acme).values_list("credits", "status")
+        assert sorted(bought) == [
+            (10_000, "awaiting_payment"),
+            (50_000, "completed"),
+            (50_000, "completed"),
+        ]
+        assert Purchase.objects.get(organization__personal_of__email="solo@example.com").credits == 500
+        assert Purchase.objects.filter(organization__slug="globex", status="declined").count() == 1
+        [at_lago] = lago.api("GET", f"customers/{acme.public_id}/subscriptions").json()["subscriptions"]
+        assert at_lago["plan_code"] == "enterprise"
+        assert at_lago["started_at"] < (timezone.now() - timedelta(days=27)).isoformat()
+        assert lago.now()[:16] == timezone.now().isoformat()[:16]
+        before = _counts()
         known = json.loads(notes.read_text())
 
         assert "Acme 0 new calls" in load()
 
-        assert (UsageRecord.objects.count(), User.objects.count(), Organization.objects.count()) == before
+        assert _counts() == before
         assert json.loads(notes.read_text())["key"] == known["key"]
         assert keys.find(known["key"]) is not None
 
@@ -55,6 +77,12 @@ class TestDemo:
         for person in json.loads(notes.read_text())["sign_ins"]:
             client = Client()
             assert client.login(email=person["email"], password=cast.PASSWORD), person["email"]
+
+    def test_refuses_to_load_at_a_lago_where_money_moves(self, settings):
+        settings.DEBUG, settings.LAGO_IS_SANDBOX = True, False
+
+        with pytest.raises(CommandError, match="LAGO_API_URL"):
+            call_command("demo")
 
     def test_refuses_to_load_without_debug(self, settings):
         settings.DEBUG = False
