@@ -15,7 +15,7 @@ from lago_sandbox import faults
 
 Next = Callable[[HttpRequest], HttpResponse]
 _UUID = re.compile(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:"
 _lock = threading.Lock()
 counted: Counter[tuple[str, str, int]] = (
     Counter()

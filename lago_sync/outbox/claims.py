@@ -23,15 +23,15 @@ _SLOWEST: Final = timedelta(minutes=1)
 _FIRST: Final = timedelta(seconds=5)
 _REASON: Final = 500
 
-# MATERIALIZED, since a subquery with FOR UPDATE in the FROM of an UPDATE may be run again, past its LIMIT.
+# An array, since a subquery with FOR UPDATE in the FROM of an UPDATE may be run again, past its LIMIT; and it leaves the
+# planner no other way to the rows than by their key.
 _CLAIM: Final = """
-WITH due AS MATERIALIZED (
+UPDATE lago_sync_outboxevent AS event
+SET attempts = least(event.attempts + 1, 30000), failures = event.failures + 1, due_at = %s
+WHERE event.id = ANY (ARRAY(
   SELECT id FROM lago_sync_outboxevent WHERE state = 'waiting' AND due_at <= %s AND failures {which}
   ORDER BY due_at, id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE lago_sync_outboxevent AS event
-SET due_at = %s, attempts = least(event.attempts + 1, 30000), failures = event.failures + 1
-FROM due WHERE event.id = due.id
+))
 RETURNING event.id, event.organization, event.transaction_id, event.code,
   event.payload::text, event.attempts, event.failures
 """
@@ -151,7 +151,7 @@ def _claim(statement: str, most: int, now: datetime) -> Batch:
     """Claim rows for the time that the slowest request takes and then some; committed before anything is sent."""
     lease = now + longest_request() + timedelta(seconds=20)
     with transactions.durable():
-        rows = [_claimed(*row) for row in statements.rows(statement, now, most, lease)]
+        rows = [_claimed(*row) for row in statements.rows(statement, lease, now, most)]
     return Batch(sorted(rows, key=lambda row: row.id), lease)
 
 

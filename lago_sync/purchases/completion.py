@@ -1,6 +1,5 @@
 """The end of a purchase: what Lago says of its payment is verified, and only then are credits granted, once."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +16,6 @@ from lago_sync.purchases import orders, topups
 from lago_sync.purchases.topups import TopUp, understood
 from orgs.audit import events
 from orgs.audit.events import SYSTEM
-
-logger = logging.getLogger(__name__)
 
 
 class NotAsOrdered(Conflict):
@@ -82,15 +79,7 @@ def complete(*, purchase_id: UUID, payment: Payment, now: datetime) -> Purchase:
         by=SYSTEM,
     )
     before = purchase.status
-    purchase.status, purchase.grant_id, purchase.completed_at = (
-        Purchase.Status.COMPLETED,
-        granted.pk,
-        now,
-    )
-    purchase.wallet_id, purchase.wallet_transaction_id = payment.wallet_id, payment.transaction_id
-    purchase.invoice_id, purchase.invoice_number = payment.invoice_id, payment.invoice_number
-    purchase.leased_until, purchase.last_error = None, ""
-    purchase.save()
+    _fill(purchase, payment, grant_id=granted.pk, now=now)
     events.record(
         organization=purchase.organization.public_id,
         by=SYSTEM,
@@ -105,6 +94,14 @@ def complete(*, purchase_id: UUID, payment: Payment, now: datetime) -> Purchase:
         },
     )
     return purchase
+
+
+def _fill(purchase: Purchase, payment: Payment, *, grant_id: UUID, now: datetime) -> None:
+    purchase.status, purchase.grant_id, purchase.completed_at = Purchase.Status.COMPLETED, grant_id, now
+    purchase.wallet_id, purchase.wallet_transaction_id = payment.wallet_id, payment.transaction_id
+    purchase.invoice_id, purchase.invoice_number = payment.invoice_id, payment.invoice_number
+    purchase.leased_until, purchase.last_error = None, ""
+    purchase.save()
 
 
 def _differences(purchase: Purchase, invoice: dict[str, Any], wallet: dict[str, Any]) -> Iterator[str]:

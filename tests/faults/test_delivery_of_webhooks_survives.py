@@ -41,6 +41,7 @@ def paid(stage, lago):
     return organization, top_up["lago_id"]
 
 
+@pytest.mark.slow
 def test_from_the_first_byte_to_the_grant(stage, lago, capsys):
     deaths = 0
     for step in itertools.count(1):

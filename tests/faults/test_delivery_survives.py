@@ -62,8 +62,11 @@ def arrived_once(stage, lago, organization, figures):
 
 @pytest.mark.parametrize(
     ("victim", "steps"),
-    [("process", itertools.count(1)), ("postgres", itertools.count(1)), ("valkey", itertools.count(1, 5))],
-    ids=["process", "postgres", "valkey"],
+    [
+        pytest.param("process", itertools.count(1), id="process"),
+        pytest.param("postgres", itertools.count(1), id="postgres", marks=pytest.mark.slow),
+        pytest.param("valkey", itertools.count(1, 5), id="valkey", marks=pytest.mark.slow),
+    ],
 )
 def test_the_deliverer_or_a_server_dies_at_every_step(stage, lago, figures, victim, steps):
     """Valkey, which a deliverer never asks, at every fifth."""

@@ -392,7 +392,7 @@ class TestBounds:
             )
             cursor.execute("ANALYZE lago_sync_outboxevent")
             now = timezone.now()
-            cursor.execute("EXPLAIN " + getattr(claims, claim), [now, 100, now])
+            cursor.execute("EXPLAIN " + getattr(claims, claim), [now, now, 100])
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert index in plan, plan
         assert "Seq Scan on lago_sync_outboxevent" not in plan, plan

@@ -80,10 +80,9 @@ def test_without_the_lease_they_send_the_same_events_and_only_lago_keeps_them_ap
         claims,
         "_FRESH",
         """SELECT id, organization, transaction_id, code, payload::text, attempts + 1, failures + 1
-        FROM lago_sync_outboxevent WHERE state = 'waiting' AND due_at <= %s AND failures = 0
-        ORDER BY due_at, id LIMIT %s -- %s""".replace(
-            "-- %s", "OFFSET (0 * extract(epoch FROM %s::timestamptz))::int"
-        ),
+        FROM lago_sync_outboxevent
+        WHERE %s::timestamptz IS NOT NULL AND state = 'waiting' AND due_at <= %s AND failures = 0
+        ORDER BY due_at, id LIMIT %s""",
     )
     totals = race([deliver] * 4)
     assert sum(total.duplicates for total in totals) > 0
