@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class LagoSyncConfig(AppConfig):
-    """Everything between the portal and Lago. For now: the outbox in which usage waits to be told."""
+    """Everything between the portal and Lago: buying, subscriptions, usage, webhooks (docs/lago.md)."""
 
     name = "lago_sync"
     default_auto_field = "django.db.models.BigAutoField"

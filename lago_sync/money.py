@@ -48,14 +48,6 @@ def major_text(cents: int, currency: str) -> str:
     return f"{major(cents, currency):f}"
 
 
-def minor(amount: Decimal, currency: str) -> int | None:
-    """Return an amount of major units in minor ones, None where it does not come to a whole number of them."""
-    if not amount.is_finite():
-        return None
-    scaled = amount.scaleb(places(currency), context=_EXACT)
-    return int(scaled) if scaled == scaled.to_integral_value() else None
-
-
 def share(cents: int, part: Decimal, whole: Decimal) -> int:
     """Return `part` of `whole` of an amount, rounded half up to the minor unit: for showing."""
     exact = _EXACT.divide(_EXACT.multiply(Decimal(cents), part), whole) if whole else Decimal(0)

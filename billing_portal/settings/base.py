@@ -44,7 +44,6 @@ SHORTFALL_LIMIT = env.whole("SHORTFALL_LIMIT", default=1000)  # credits
 LAGO_IS_SANDBOX = env.is_embedded("LAGO_API_URL")
 LAGO_API_URL = env.text("LAGO_API_URL", embedded=sandbox.url())
 LAGO_API_KEY = env.text("LAGO_API_KEY", embedded=sandbox.API_KEY if LAGO_IS_SANDBOX else "")
-LAGO_PUBLIC_URL = env.text("LAGO_PUBLIC_URL", default=LAGO_API_URL)  # as a browser reaches it
 LAGO_TIMEOUT_SECONDS = env.whole("LAGO_TIMEOUT_SECONDS", default=30)
 LAGO_WEBHOOK_HMAC_KEY = env.text(
     "LAGO_WEBHOOK_HMAC_KEY", embedded=sandbox.HMAC_KEY if LAGO_IS_SANDBOX else ""

@@ -145,19 +145,6 @@ def quota(*, organization: Organization) -> dict[str, Quota] | None:
     return quotas.state(stands, quotas.Counters()) if stands is not None else None
 
 
-def allocations(
-    *, organization: Organization, search: str = "", limit: int = 50, offset: int = 0
-) -> list[AllocationFigures]:
-    """Return allocations, most used first."""
-    rows = allocation_rows(organization=organization, search=search)
-    return [allocation(row) for row in rows[offset : offset + limit]]
-
-
-def count_allocations(*, organization: Organization, search: str = "") -> int:
-    """Return how many allocations the list has."""
-    return allocation_rows(organization=organization, search=search).count()
-
-
 def allocation_rows(*, organization: Organization, search: str = "") -> QuerySet[Allocation]:
     """Return the rows of the list, most used first, with what a line of it shows."""
     rows = Allocation.objects.filter(organization=organization).select_related("user", "pool__department")

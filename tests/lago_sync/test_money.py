@@ -27,22 +27,6 @@ def test_major_units_are_exact_and_shown_in_full(cents, currency, major, text, s
     assert money.major(cents, currency) == Decimal(major)
     assert money.major_text(cents, currency) == text
     assert money.display(cents, currency) == shown
-    assert money.minor(Decimal(major), currency) == cents
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "cents"),
-    [
-        ("10.005", "USD", None),
-        ("0.5", "HUF", None),
-        ("10.0050", "KWD", 10_005),
-        ("1E+3", "USD", 100_000),
-        ("NaN", "USD", None),
-        ("Infinity", "USD", None),
-    ],
-)
-def test_what_comes_to_no_whole_minor_unit_is_none(amount, currency, cents):
-    assert money.minor(Decimal(amount), currency) == cents
 
 
 @pytest.mark.parametrize(
