@@ -1,10 +1,11 @@
 """Rows of the ledger. Other apps call `credits`' verbs and never import this package (an import contract)."""
 
-from credits.models.entries import Grant, LedgerEntry
+from credits.models.entries import Grant, GrantBalance, LedgerEntry, ProposedGrant, Withdrawal
 from credits.models.holds import Hold
 from credits.models.limits import QuotaUsage
 from credits.models.payers import Allocation, CreditPool
-from credits.models.prices import Price
+from credits.models.prices import OutputSize, Price, UnpricedUse
+from credits.models.proofs import Verification
 from credits.models.usage import DailyUsage, Shortfall, TransactionKey, UsageRecord
 
 __all__ = [
@@ -12,11 +13,17 @@ __all__ = [
     "CreditPool",
     "DailyUsage",
     "Grant",
+    "GrantBalance",
     "Hold",
     "LedgerEntry",
+    "OutputSize",
     "Price",
+    "ProposedGrant",
     "QuotaUsage",
     "Shortfall",
     "TransactionKey",
+    "UnpricedUse",
     "UsageRecord",
+    "Verification",
+    "Withdrawal",
 ]

@@ -39,16 +39,18 @@ class TransactionKey(models.Model):
 
 
 class UsageRecord(models.Model):
-    """A charge, its reversal, or a settled shortfall. Append-only; the row answers "who spent what on which request".
+    """A charge, its reversal, or what became of its shortfall. Append-only; answers "who spent what on which request".
 
     `cost` is the price in credits; `credits` is what the payer gave, `shortfall` the rest. A reversal gives `credits`
-    back, and `corrects` names its charge; a settlement takes `credits` for the shortfall of the charge it names.
+    back, and `corrects` names its charge; a settlement takes `credits` for the shortfall of the charge it names; a
+    forgiveness moves nothing and cancels `shortfall` of it.
     """
 
     class Kind(models.TextChoices):
         CHARGE = "charge"
         REVERSAL = "reversal"
         SETTLEMENT = "settlement"
+        FORGIVENESS = "forgiveness"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organization = models.ForeignKey(
@@ -119,11 +121,17 @@ class UsageRecord(models.Model):
                 fields=["corrects"], condition=Q(kind="reversal"), name="usage_record_reversed_once"
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["charge", "reversal", "settlement"]), name="usage_record_kind_is_known"
+                condition=Q(kind__in=["charge", "reversal", "settlement", "forgiveness"]),
+                name="usage_record_kind_is_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="forgiveness") | Q(credits=0, shortfall__gt=0),
+                name="usage_record_forgiveness_moves_nothing",
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["organization", "-id"], name="usage_record_newest_first"),
+            models.Index(fields=["organization", "user", "-id"], name="usage_record_newest_of_member"),
         ]
 
     def __str__(self) -> str:
@@ -183,6 +191,9 @@ class DailyUsage(models.Model):
                 fields=["organization", "day", "department_id", "user_id", "service", "provider", "model"],
                 name="daily_usage_one_row_per_grain",
             ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["day", "organization"], name="daily_usage_of_day"),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Organizations and memberships: who pays, and who belongs."""
 
+from decimal import Decimal
 from typing import ClassVar, Self
 
 from django.contrib.postgres.indexes import OpClass
@@ -49,6 +50,12 @@ class Organization(models.Model):
         WITHOUT_ALLOCATION = "without_allocation"
         ALWAYS = "always"
 
+    class Unpriced(models.TextChoices):
+        """What becomes of a request for something that has no price."""
+
+        REFUSE = "refuse"
+        FLAT = "flat"
+
     public_id = models.CharField(max_length=64, unique=True, default=new_organization_id, editable=False)
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
@@ -59,6 +66,10 @@ class Organization(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     shared_spending = models.CharField(
         max_length=24, choices=SharedSpending.choices, default=SharedSpending.WITHOUT_ALLOCATION
+    )
+    unpriced = models.CharField(max_length=8, choices=Unpriced.choices, default=Unpriced.REFUSE)
+    unpriced_credits = models.DecimalField(
+        max_digits=24, decimal_places=6, default=Decimal(0), help_text="of a request without a price, if flat"
     )
     time_zone = models.CharField(max_length=64, default="UTC")
     currency = models.CharField(max_length=3, default="USD")
@@ -84,6 +95,13 @@ class Organization(models.Model):
             models.CheckConstraint(
                 condition=models.Q(shared_spending__in=["never", "without_allocation", "always"]),
                 name="organization_shared_spending_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    unpriced="refuse", unpriced_credits__gte=0, unpriced_credits__lte=1_000_000_000
+                )
+                | models.Q(unpriced="flat", unpriced_credits__gt=0, unpriced_credits__lte=1_000_000_000),
+                name="organization_charges_the_unpriced_something",
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [

@@ -82,20 +82,45 @@ class Subscription(models.Model):
 
 
 class PlanFee(models.Model):
-    """A period whose fee was paid, once per subscription and period: what plan credits will rest on."""
+    """A paid fee, once per subscription, plan and period: what plan credits rest on.
+
+    `full_amount_cents` is the plan's price of a whole period, of which `amount_cents` was due for this one. After an
+    upgrade `credited_cents` of `replaced_full_cents`, the price of the `replaced_plan`, was given back for the rest.
+    """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="fees")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     amount_cents = models.BigIntegerField()
+    full_amount_cents = models.BigIntegerField()
+    replaced_plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    credited_cents = models.BigIntegerField(default=0)
+    replaced_full_cents = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3)
     reference = models.CharField(max_length=128)
     paid_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["subscription", "period_start"], name="plan_fee_once_per_period"),
-            models.CheckConstraint(condition=models.Q(amount_cents__gte=0), name="plan_fee_not_negative"),
+            models.UniqueConstraint(
+                fields=["subscription", "plan", "period_start"], name="plan_fee_once_per_period"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_cents__gte=0)
+                & models.Q(full_amount_cents__gte=models.F("amount_cents")),
+                name="plan_fee_is_part_of_the_price",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(credited_cents__gte=0)
+                & models.Q(replaced_full_cents__gte=models.F("credited_cents"))
+                & (models.Q(replaced_plan__isnull=False) | models.Q(credited_cents=0)),
+                name="plan_fee_credit_is_part_of_the_replaced_price",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(period_end__gt=models.F("period_start")),
+                name="plan_fee_period_runs_forward",
+            ),
         ]
 
     def __str__(self) -> str:

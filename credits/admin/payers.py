@@ -1,4 +1,4 @@
-"""Admin pages of the ledger: books are read-only; credits enter by an action with a reason, never by a form field."""
+"""Pools and allocations in the admin: credits enter by an action with a reason, never by a form field."""
 
 from typing import Any
 from uuid import uuid4
@@ -10,16 +10,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
 from credits import amounts
+from credits.admin.searching import ORGANIZATION, WHOSE
 from credits.ledger import grants
-from credits.models import Allocation, CreditPool, Grant, Hold, LedgerEntry, Price, Shortfall, UsageRecord
+from credits.models import Allocation, CreditPool, Grant
 from credits.sharing import allocations
-from kit.admin import ReadOnlyAdmin, StaffAdmin
+from kit.admin import ReadOnlyAdmin
 from orgs.admin.acts import actor
-from orgs.audit import events
-from orgs.audit.models import PLATFORM
-
-_ORGANIZATION: Any = {"organization": ("public_id__exact", "slug__startswith")}
-_WHOSE: Any = {**_ORGANIZATION, "user": ("public_id__exact", "email__startswith")}
 
 
 class GrantForm(forms.Form):
@@ -46,7 +42,7 @@ class CreditPoolAdmin(ReadOnlyAdmin[CreditPool]):
     list_display = ("organization", "department", "available", "held", "spent", "overdraft_limit")
     list_select_related = ("organization", "department")
     list_filter = (("department", admin.EmptyFieldListFilter),)
-    search_via = _ORGANIZATION
+    search_via = ORGANIZATION
     ordering = ("-pk",)
     actions = ("grant_credits",)
 
@@ -82,7 +78,7 @@ class AllocationAdmin(ReadOnlyAdmin[Allocation]):
     list_display = ("user", "organization", "pool", "remaining", "held", "used", "is_limited", "closed_at")
     list_select_related = ("user", "organization", "pool")
     list_filter = ("is_limited", ("closed_at", admin.EmptyFieldListFilter))
-    search_via = _WHOSE
+    search_via = WHOSE
     ordering = ("-pk",)
     actions = ("revoke",)
 
@@ -92,101 +88,6 @@ class AllocationAdmin(ReadOnlyAdmin[Allocation]):
         rows = chosen.select_related("organization", "user")
         self.each(
             request, rows, lambda row: allocations.revoke(organization=row.organization, user=row.user, by=by)
-        )
-
-
-@admin.register(Grant)
-class GrantAdmin(ReadOnlyAdmin[Grant]):
-    list_display = ("organization", "source", "credits", "reason", "granted_by", "created_at")
-    list_select_related = ("organization",)
-    list_filter = ("source",)
-    search_via = _ORGANIZATION
-    ordering = ("-pk",)
-
-
-@admin.register(Hold)
-class HoldAdmin(ReadOnlyAdmin[Hold]):
-    list_display = (
-        "id",
-        "organization",
-        "user",
-        "status",
-        "credits",
-        "service",
-        "model",
-        "created_at",
-        "expires_at",
-    )
-    list_select_related = ("organization", "user")
-    list_filter = ("status", "byok")
-    search_via = _ORGANIZATION
-    ordering = ("-pk",)
-
-
-@admin.register(UsageRecord)
-class UsageRecordAdmin(ReadOnlyAdmin[UsageRecord]):
-    list_display = (
-        "id",
-        "organization",
-        "user",
-        "kind",
-        "credits",
-        "shortfall",
-        "service",
-        "model",
-        "created_at",
-    )
-    list_select_related = ("organization", "user")
-    list_filter = ("kind", "late", "unpriced", "byok")
-    search_via = _ORGANIZATION
-    ordering = ("-pk",)
-
-
-@admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
-    list_display = ("id", "organization", "kind", "amount", "reason", "made_by", "created_at")
-    list_select_related = ("organization",)
-    list_filter = ("kind",)
-    search_via = _ORGANIZATION
-    ordering = ("-pk",)
-
-
-@admin.register(Shortfall)
-class ShortfallAdmin(ReadOnlyAdmin[Shortfall]):
-    list_display = ("organization", "charge_id", "amount", "settled", "forgiven", "created_at")
-    list_select_related = ("organization",)
-    search_via = _ORGANIZATION
-    ordering = ("-pk",)
-
-
-@admin.register(Price)
-class PriceAdmin(StaffAdmin[Price]):
-    """Prices are facts with a time: a new price is a new row, so that old charges keep their explanation."""
-
-    list_display = (
-        "name",
-        "kind",
-        "provider",
-        "input_price",
-        "output_price",
-        "cached_input_price",
-        "each_price",
-        "valid_from",
-    )
-    list_filter = ("kind", "provider")
-    search_fields = ("name__startswith",)
-    ordering = ("kind", "name", "-valid_from")
-
-    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        before = {name: form.initial.get(name) for name in form.changed_data} if change else {}
-        super().save_model(request, obj, form, change)
-        events.record(
-            organization=PLATFORM,
-            by=actor(request),
-            action="price.changed" if change else "price.added",
-            target=obj.name,
-            before=before,
-            after={name: form.cleaned_data[name] for name in form.changed_data},
         )
 
 
