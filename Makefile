@@ -9,7 +9,7 @@ MANAGE := DEBUG=1 $(PY) manage.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset venv venv-dev test test-all e2e format lint bench lock
+.PHONY: help run reset venv venv-dev test test-all soak mutants load e2e format lint bench lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -38,6 +38,15 @@ test: venv-dev  ## the test suite; also while `make run` runs (ARGS="-k name"; R
 
 test-all: venv-dev  ## the test suite with its long rest
 	$(call pytest_in_two_parts,)
+
+soak: venv-dev  ## a million steps of the ledger against its model; goes on where it stopped (ARGS="--minutes 30")
+	@$(PY) tests/stateful/soak.py $(ARGS)
+
+mutants: venv-dev  ## plant bugs in money code, each must turn its test red (ARGS="--only lock")
+	@$(PY) tests/mutants/run.py $(ARGS)
+
+load: venv-dev  ## 100 to 1,000 clients over HTTP, their log against the books (minutes)
+	@$(PY) -m bench.load $(ARGS)
 
 e2e: venv  ## the main job by bash and curl against a running portal (BASE_URL=, KEY=)
 	@BASE_URL=$${BASE_URL:-http://127.0.0.1:$${PORT:-8000}} \

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the JSON; 1 where a law of the ledger was broken or a request failed."""
     options = _options(arguments)
     wanted, folder = _wanted(options), Path(options.folder)
-    port = _free_port()
+    port = free_port()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     begun = time.monotonic()
     with machine.own_database(folder) as instance:
@@ -73,7 +73,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     return chosen
 
 
-def _free_port() -> int:
+def free_port() -> int:
     for port in _PORTS:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):

@@ -39,6 +39,9 @@ def use(instance: Instance, *, port: int) -> None:
         REDIS_URL=instance.redis_url,
         EMAIL_URL="consolemail://",
         LOG_LEVEL="WARNING",
+        LAGO_API_URL="http://127.0.0.1:9",  # the outbox is written and delivered to nobody
+        LAGO_API_KEY="only-for-the-benchmark",
+        LAGO_WEBHOOK_HMAC_KEY="only-for-the-benchmark",
         PORT=str(port),
         DJANGO_SETTINGS_MODULE="bench.settings",
     )

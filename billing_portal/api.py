@@ -20,6 +20,7 @@ urlpatterns = [
     path("v1/", include("credits.api.urls")),
     path("v1/", include("orgs.api.urls")),
     path("v1/", include("lago_sync.api.urls")),
+    path("v1/", include("billing_portal.dashboards.api_urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r"", unknown),

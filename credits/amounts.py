@@ -4,7 +4,9 @@ A credit is a `Decimal` with 6 places. Turning a cost into credits rounds up, so
 """
 
 import re
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from fractions import Fraction
+from math import floor
 from typing import Any, Final
 
 from django.conf import settings
@@ -20,6 +22,9 @@ LARGEST_REQUEST: Final = Decimal(1_000_000_000)
 ZERO: Final = Decimal(0)
 STEP: Final = Decimal(1).scaleb(-PLACES)
 """The smallest amount."""
+
+PRICE_PLACES: Final = 15
+"""Of a price per token, image or unit, in `PRICE_CURRENCY`."""
 
 _CENT = Decimal(1).scaleb(-2)
 _TENTH = Decimal(1).scaleb(-1)
@@ -68,6 +73,42 @@ def from_money(cost: Decimal, *, markup_percent: Decimal = ZERO) -> Decimal:
 def round_up(amount: Decimal) -> Decimal:
     """Return the amount rounded up to 6 places."""
     return amount.quantize(STEP, rounding=ROUND_CEILING, context=_EXACT)
+
+
+def price(amount: Decimal) -> Decimal:
+    """Return a price per token, image or unit with its 15 places: half up, but what is above zero stays above it.
+
+    Lists of prices carry the dust of binary fractions (`1.0000000000000001e-07`), which no rounding up may turn into a
+    price of its own.
+    """
+    rounded = amount.quantize(Decimal(1).scaleb(-PRICE_PLACES), rounding=ROUND_HALF_UP, context=_EXACT)
+    return rounded if rounded or not amount else Decimal(1).scaleb(-PRICE_PLACES)
+
+
+def per_million(amount: Decimal) -> Decimal:
+    """Return the price of one where `amount` is the price of a million."""
+    return price(_EXACT.divide(amount, Decimal(1_000_000)))
+
+
+def times(count: Decimal | int, each: Decimal) -> Decimal:
+    """Return an exact product: for showing how a cost came about."""
+    return _EXACT.multiply(Decimal(count), each)
+
+
+def share(percent: Decimal, whole: Decimal) -> Decimal:
+    """Return that many percent of the whole, exactly: for showing what a markup came to."""
+    return _EXACT.divide(_EXACT.multiply(percent, whole), Decimal(100))
+
+
+def portion(amount: Decimal, part: Decimal | int, whole: Decimal | int) -> Decimal:
+    """Return that part of the whole of an amount, rounded down to 6 places: plan credits, means, forecasts."""
+    exact = _EXACT.divide(_EXACT.multiply(amount, Decimal(part)), Decimal(whole))
+    return exact.quantize(STEP, rounding=ROUND_FLOOR, context=_EXACT)
+
+
+def whole_cents(exact: Fraction) -> int:
+    """Return minor units rounded half up: for showing, never stored back."""
+    return floor(exact + Fraction(1, 2))
 
 
 def value_cents(credits: Decimal) -> int:

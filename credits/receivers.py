@@ -1,14 +1,15 @@
-"""What `credits` does when `orgs` announces that a member left or moved: their unspent credits go back."""
+"""What `credits` does when `orgs` announces: unspent credits of leavers go back, a paid fee brings plan credits."""
 
 from typing import Any
 
 from credits import amounts
+from credits.ledger import plan_credits
 from credits.reports import figures
 from credits.reports.figures import DepartmentFigures
 from credits.sharing import allocations
 from orgs import signals
 from orgs.audit.events import Actor
-from orgs.models import Department, Membership, Organization
+from orgs.models import Department, Membership, Organization, PlanFee
 
 
 def connect() -> None:
@@ -18,6 +19,7 @@ def connect() -> None:
     signals.departments_described.connect(
         _figures_of_departments, dispatch_uid="credits.departments_described"
     )
+    signals.fee_paid.connect(_grant_plan_credits, dispatch_uid="credits.fee_paid")
     signals.department_archived.connect(_return_of_members, dispatch_uid="credits.department_archived")
 
 
@@ -28,6 +30,10 @@ def _return_of_leaver(*, membership: Membership, by: Actor, **_: Any) -> None:
 def _return_of_members(*, department: Department, members: list[Membership], by: Actor, **_: Any) -> None:
     users = [membership.user for membership in members]
     allocations.revoke_all(organization=department.organization, users=users, by=by, archived=department)
+
+
+def _grant_plan_credits(*, fee: PlanFee, by: Actor, **_: Any) -> None:
+    plan_credits.grant_due(fee=fee, by=by)
 
 
 def _figures_of_departments(

@@ -1,6 +1,8 @@
 """Organizations: made, changed, suspended, archived; and which one a user's next request is for."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -17,7 +19,15 @@ from orgs.audit.events import Actor
 from orgs.models import Membership, Organization, User
 
 _LONGEST: Final = {"name": 120, "legal_name": 200, "tax_number": 64, "billing_address": 500}
-CHANGEABLE: Final = frozenset({*_LONGEST, "time_zone", "billing_email", "shared_spending"})
+_CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "shared_spending": Organization.SharedSpending.values,
+    "unpriced": Organization.Unpriced.values,
+}
+_AMOUNT: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?", re.ASCII)
+_MOST_CREDITS: Final = 1_000_000_000
+CHANGEABLE: Final = frozenset(
+    {*_LONGEST, "time_zone", "billing_email", "shared_spending", "unpriced", "unpriced_credits"}
+)
 """What `update` changes. The currency is not among them: it is fixed once money moved."""
 
 
@@ -52,11 +62,15 @@ def personal_for(*, user: User) -> Organization:
     return organization
 
 
-def update(*, organization: Organization, changes: Mapping[str, str], by: Actor) -> Organization:
-    """Change the fields of `CHANGEABLE` that are given; raises ValidationError naming each refused one."""
+def update(*, organization: Organization, changes: Mapping[str, str | Decimal], by: Actor) -> Organization:
+    """Change the fields of `CHANGEABLE` that are given; raises ValidationError naming each refused one.
+
+    `unpriced` and `unpriced_credits` are judged together, as they will stand: what is charged flat costs something.
+    """
     transactions.require()
     values = {field: _checked(field, value) for field, value in changes.items()}
     locked = lock(organization)
+    _check_unpriced(locked, values)
     before = {field: getattr(locked, field) for field in values}
     after = {field: value for field, value in values.items() if before[field] != value}
     if not after:
@@ -145,20 +159,38 @@ def _save(organization: Organization) -> Organization:
     return organization
 
 
-def _checked(field: str, value: str) -> str:
+def _checked(field: str, value: str | Decimal) -> str | Decimal:
     if field not in CHANGEABLE:
         raise ValidationError(**{field: "This cannot be changed."})
+    if field == "unpriced_credits":
+        return _credits(value)
+    text = str(value)
     if field == "time_zone":
-        return _time_zone(value)
+        return _time_zone(text)
     if field == "billing_email":
-        return _email(value)
-    if field == "shared_spending":
-        if value not in Organization.SharedSpending.values:
-            raise ValidationError(
-                shared_spending=f"One of {', '.join(Organization.SharedSpending.values)} is expected."
-            )
-        return value
-    return names.cleaned(value, field=field, longest=_LONGEST[field], may_be_empty=field != "name")
+        return _email(text)
+    if field in _CHOICES:
+        if text not in _CHOICES[field]:
+            raise ValidationError(**{field: f"One of {', '.join(_CHOICES[field])} is expected."})
+        return text
+    return names.cleaned(text, field=field, longest=_LONGEST[field], may_be_empty=field != "name")
+
+
+def _check_unpriced(locked: Organization, values: Mapping[str, str | Decimal]) -> None:
+    choice = values.get("unpriced", locked.unpriced)
+    credits = values.get("unpriced_credits", locked.unpriced_credits)
+    if choice == Organization.Unpriced.FLAT and not credits:
+        raise ValidationError(unpriced_credits="To charge flat, name the credits: more than 0 are expected.")
+
+
+def _credits(value: str | Decimal) -> Decimal:
+    """Return the credits of a flat charge; `credits.amounts` lies above this app, and says the same."""
+    text = f"{value:f}" if isinstance(value, Decimal) else value
+    if not _AMOUNT.fullmatch(text) or Decimal(text) > _MOST_CREDITS:
+        raise ValidationError(
+            unpriced_credits='Credits such as "0.5" are expected: 0 to 1,000,000,000, at most 6 decimal places.'
+        )
+    return Decimal(text)
 
 
 def _time_zone(value: str) -> str:

@@ -22,3 +22,6 @@ departments_described = Signal()
 
 A receiver returns {department pk: {"pool": …, "used_30_days": …, "budget": …}}; what nobody adds is null. Reads only.
 """
+
+fee_paid = Signal()
+"""A plan's fee was paid. Arguments: fee (PlanFee, new), by (Actor). Sent before the audit event; credits grants here."""

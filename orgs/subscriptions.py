@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from kit import transactions
 from kit.errors import Conflict, NotFound, ValidationError
-from orgs import organizations
+from orgs import organizations, signals
 from orgs.audit import events
 from orgs.audit.events import Actor
 from orgs.models import Organization, Plan, PlanFee, Subscription
@@ -76,39 +76,58 @@ def set_plan(
     return subscription
 
 
-def fee_paid(
+def fee_paid(  # noqa: PLR0913 - the facts of one row
     *,
     subscription: Subscription,
+    plan: Plan,
     period_start: datetime,
     period_end: datetime,
     amount_cents: int,
+    full_amount_cents: int,
     currency: str,
     reference: str,
     by: Actor,
+    replaced_plan: Plan | None = None,
+    credited_cents: int = 0,
+    replaced_full_cents: int = 0,
 ) -> tuple[PlanFee, bool]:
-    """Note that a period's fee was paid, once per subscription and period; returns the fee and whether it is new.
+    """Note that a period's fee was paid, once per subscription, plan and period; returns the fee and whether it is new.
 
-    `reference` names the invoice. Raises Conflict where the period was paid with another amount before.
+    `amount_cents` of the plan's `full_amount_cents` were due; after an upgrade `credited_cents` of the replaced plan's
+    price were given back. `reference` names the invoice. A new one is announced by `signals.fee_paid`. Raises Conflict
+    where the period was paid with another amount before.
     """
     transactions.require()
     fee, is_new = PlanFee.objects.get_or_create(
         subscription=subscription,
+        plan=plan,
         period_start=period_start,
         defaults={
             "period_end": period_end,
             "amount_cents": amount_cents,
+            "full_amount_cents": full_amount_cents,
+            "replaced_plan": replaced_plan,
+            "credited_cents": credited_cents,
+            "replaced_full_cents": replaced_full_cents,
             "currency": currency,
             "reference": reference,
         },
     )
-    if not is_new and (fee.amount_cents, fee.currency) != (amount_cents, currency):
+    paid = (amount_cents, full_amount_cents, currency, period_end)
+    if not is_new and (fee.amount_cents, fee.full_amount_cents, fee.currency, fee.period_end) != paid:
         raise Conflict("This period's fee was paid with another amount.", reference=fee.reference)
     if is_new:
+        signals.fee_paid.send(sender=PlanFee, fee=fee, by=by)
         _record(
             subscription,
             by,
             "subscription.fee_paid",
-            fee={"amount_cents": amount_cents, "currency": currency, "reference": reference},
+            fee={
+                "fee_plan_code": plan.code,
+                "amount_cents": amount_cents,
+                "currency": currency,
+                "reference": reference,
+            },
         )
     return fee, is_new
 

@@ -99,6 +99,7 @@ class StackedBars:
     day_labels: tuple[DayLabel, ...]
     legend: tuple[LegendItem, ...]
     total: Decimal
+    unit: str = "day"
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,15 @@ class ShareBar:
 
 
 def stacked_bars(
-    *, title: str, days: Sequence[date], series: Sequence[SeriesValues], total: Decimal, today: date
+    *,
+    title: str,
+    days: Sequence[date],
+    series: Sequence[SeriesValues],
+    total: Decimal,
+    today: date,
+    unit: str = "day",
 ) -> StackedBars:
-    """Lay out one column a day.
+    """Lay out one column a day, or a week or month, which `days` then holds the first days of.
 
     A day's figure can be below zero when more was reversed than spent: it draws nothing and stands in the table.
     """
@@ -139,12 +146,13 @@ def stacked_bars(
     ticks = axis_ticks(max(heights, default=Decimal(0)))
     return StackedBars(
         title=title,
-        finding=_finding(days, day_totals, series, total),
+        finding=_finding(days, day_totals, series, total, unit),
         gridlines=tuple(_gridline(tick, ticks[-1]) for tick in ticks),
         columns=tuple(_column(at, days, series, day_totals[at], ticks[-1]) for at in range(len(days))),
         day_labels=_day_labels(days, today),
         legend=tuple(LegendItem(at, one.label, one.total) for at, one in enumerate(series, start=1)),
         total=total,
+        unit=unit,
     )
 
 
@@ -251,17 +259,22 @@ def _day_labels(days: Sequence[date], today: date) -> tuple[DayLabel, ...]:
 
 
 def _finding(
-    days: Sequence[date], day_totals: Sequence[Decimal], series: Sequence[SeriesValues], total: Decimal
+    days: Sequence[date],
+    day_totals: Sequence[Decimal],
+    series: Sequence[SeriesValues],
+    total: Decimal,
+    unit: str,
 ) -> str:
     """Say in words what the picture shows, for those who do not see it."""
     if total <= 0:
-        return f"No credits used in {len(days)} days."
+        return f"No credits used in {len(days)} {unit}s."
     highest = max(range(len(days)), key=lambda at: day_totals[at])
     first = max(series, key=lambda one: one.total)
+    when = "on" if unit == "day" else f"in the {unit} from"
     return (
-        f"{amounts.display(total)} credits in {len(days)} days, most on {date_format(days[highest], 'j F')}: "
+        f"{amounts.display(total)} credits in {len(days)} {unit}s, most {when} {date_format(days[highest], 'j F')}: "
         f"{amounts.display(day_totals[highest])}. {first.label} has the largest part, "
-        f"{amounts.percentage(first.total, total)}%. Use the arrow keys to read each day, or open the table below."
+        f"{amounts.percentage(first.total, total)}%. Use the arrow keys to read each {unit}, or open the table below."
     )
 
 

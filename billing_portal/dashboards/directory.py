@@ -25,6 +25,7 @@ class Row:
 
     organization: Organization
     plan: str
+    plan_code: str
     subscription_status: str
     figures: OrganizationFigures
 
@@ -50,6 +51,16 @@ def build(*, query: Mapping[str, str], today: date) -> Directory:
     return Directory(search=search, kind=kind, rows=[_row(one, figures[one.pk]) for one in shown], page=page)
 
 
+def part(*, offset: int, limit: int, today: date) -> tuple[list[Row], int]:
+    """Return so many organizations by name, and how many there are."""
+    rows = _matching("", "")
+    shown = list(rows[offset : offset + limit])
+    figures = system.of_organizations(
+        organizations=shown, since=today - timedelta(days=DAYS - 1), until=today
+    )
+    return [_row(one, figures[one.pk]) for one in shown], rows.count()
+
+
 def _matching(search: str, kind: str) -> QuerySet[Organization]:
     found = Organization.objects.prefetch_related(live_subscriptions("subscriptions"))
     if kind:
@@ -64,6 +75,7 @@ def _row(organization: Organization, figures: OrganizationFigures) -> Row:
     return Row(
         organization=organization,
         plan=plan_name(organization),
+        plan_code=live.plan.code if live else "",
         subscription_status=live.get_status_display() if live else "",
         figures=figures,
     )

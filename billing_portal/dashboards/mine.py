@@ -10,7 +10,7 @@ from billing_portal.dashboards import charts, own, periods
 from billing_portal.dashboards.own import OwnPart
 from billing_portal.dashboards.switcher import Entry
 from credits import amounts
-from credits.reports import usage
+from credits.reports import series
 from orgs.models import User
 
 DAYS: Final = 30
@@ -67,7 +67,7 @@ def build(*, user: User, entries: Sequence[Entry], now: datetime) -> MinePage:
 
 
 def _own_use(user: User, entry: Entry, period: periods.Period) -> OwnUse:
-    series = usage.daily_series(
+    found = series.daily(
         organization=entry.organization,
         since=period.since,
         until=period.until,
@@ -76,7 +76,7 @@ def _own_use(user: User, entry: Entry, period: periods.Period) -> OwnUse:
         top=1,
     )
     days = range(period.days)
-    values = [sum((one.values[day] for one in series.series), Decimal(0)) for day in days]
+    values = [sum((one.values[day] for one in found.series), Decimal(0)) for day in days]
     return OwnUse(label=entry.organization.name, values=values)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from billing_portal.dashboards import charts, periods
 from credits import amounts
-from credits.reports import usage
+from credits.reports import series, usage
 from credits.reports.usage import UsageReport
 from orgs.models import Organization, User
 
@@ -55,7 +55,7 @@ def part(
 def _chart(
     organization: Organization, period: periods.Period, grouping: periods.Grouping, user: User | None
 ) -> charts.StackedBars:
-    daily = usage.daily_series(
+    daily = series.daily(
         organization=organization,
         since=period.since,
         until=period.until,

@@ -9,7 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from billing_portal.context_processors import THEME_COOKIE, THEMES
-from billing_portal.dashboards import directory, overview, own, periods, standing, usage_panel
+from billing_portal.dashboards import directory, outlook, overview, own, periods, standing, usage_panel
 from billing_portal.dashboards import mine as mine_page
 from billing_portal.dashboards import system as system_page
 from billing_portal.dashboards.switcher import Switcher
@@ -56,6 +56,7 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
         **vars(used),
         "organization": found,
         "plan": standing.plan_facts(organization=found),
+        "outlook": outlook.part(organization=found, now=now, user=None if sees_all else user),
         "period_choices": periods.DAYS,
         "groupings": periods.GROUPINGS if sees_all else {},
     }

@@ -31,22 +31,29 @@ class Shopping:
 
 
 def buy(made: dict[str, Organization]) -> None:
-    """Subscribe and buy what is missing of the demo's plans and credits."""
-    lists = [one for one in _shopping(made) if _is_missing_something(one)]
-    if not lists:
-        return
-    with _four_weeks_ago():
-        for one in lists:
-            if one.plan:
-                _subscribe(one)
-                _pay_the_plan(one.organization)
-        placed = [(_place(one, number), order) for one in lists for number, order in enumerate(one.orders)]
-        _advance(placed)
-        for purchase, order in placed:
-            purchase.refresh_from_db()
-            if order.outcome and purchase.invoice_id and purchase.status == Purchase.Status.AWAITING_PAYMENT:
-                payments.settle(invoice=str(purchase.invoice_id), outcome=order.outcome)
-        _advance(placed)
+    """Subscribe and buy what is missing of the demo's plans and credits, and pay what plans have come to owe since."""
+    wanted = list(_shopping(made))
+    lists = [one for one in wanted if _is_missing_something(one)]
+    if lists:
+        with _four_weeks_ago():
+            _buy(lists)
+    for one in wanted:
+        if one.plan:
+            _pay_the_plan(one.organization)
+
+
+def _buy(lists: Sequence[Shopping]) -> None:
+    for one in lists:
+        if one.plan:
+            _subscribe(one)
+            _pay_the_plan(one.organization)
+    placed = [(_place(one, number), order) for one in lists for number, order in enumerate(one.orders)]
+    _advance(placed)
+    for purchase, order in placed:
+        purchase.refresh_from_db()
+        if order.outcome and purchase.invoice_id and purchase.status == Purchase.Status.AWAITING_PAYMENT:
+            payments.settle(invoice=str(purchase.invoice_id), outcome=order.outcome)
+    _advance(placed)
 
 
 def _shopping(made: dict[str, Organization]) -> Iterator[Shopping]:
@@ -83,10 +90,12 @@ def _subscribe(one: Shopping) -> None:
 
 
 def _pay_the_plan(organization: Organization) -> None:
+    """Pay the plan's open invoices and take them into the books: its credits come with the payment."""
     payments.wait()
     for invoice in invoices.of_customer(organization.public_id):
         if invoice["invoice_type"] == "subscription" and invoice["payment_status"] == "pending":
             payments.settle(invoice=str(invoice["lago_id"]), outcome="pay")
+    plans.refresh(organization=organization, now=timezone.now())
 
 
 def _place(one: Shopping, number: int) -> Purchase:

@@ -37,6 +37,9 @@ PRICE_CURRENCY = env.text("PRICE_CURRENCY", default="USD")
 DEFAULT_CURRENCY = env.text("DEFAULT_CURRENCY", default="USD")
 HOLD_TTL_SECONDS = env.whole("HOLD_TTL_SECONDS", default=600)
 SHORTFALL_LIMIT = env.whole("SHORTFALL_LIMIT", default=1000)  # credits
+GRANT_APPROVAL_THRESHOLD = env.whole(
+    "GRANT_APPROVAL_THRESHOLD", default=10_000
+)  # credits; above it two admins grant
 
 # --- Lago ------------------------------------------------------------------------------------------------------------
 
@@ -274,6 +277,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-holds": {"task": "credits.tasks.expire_holds", "schedule": timedelta(seconds=30)},
     "settle-debts": {"task": "credits.tasks.settle_debts", "schedule": timedelta(minutes=1)},
+    "burn-grants": {
+        "task": "credits.tasks.burn_grants",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "expire-grants": {
+        "task": "credits.tasks.expire_grants",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "grant-plan-credits": {"task": "credits.tasks.grant_plan_credits", "schedule": timedelta(hours=1)},
+    "refresh-sizes": {"task": "credits.tasks.refresh_sizes", "schedule": timedelta(hours=1)},
+    "verify-books": {"task": "credits.tasks.verify_books", "schedule": timedelta(hours=1)},
     # What is sent twice a tick does not pile up: a tick that nobody took in time is worth nothing.
     "advance-purchases": {
         "task": "lago_sync.tasks.advance_due",

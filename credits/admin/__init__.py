@@ -1,5 +1,5 @@
 """Admin pages of the ledger."""
 
-from credits.admin import books, payers, prices
+from credits.admin import books, grants, payers, prices
 
-__all__ = ["books", "payers", "prices"]
+__all__ = ["books", "grants", "payers", "prices"]

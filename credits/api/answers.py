@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from credits.ledger.commands import Outcome, Payer, Quota, Settled
 from credits.ledger.records import Usage
 from credits.models import Hold, UsageRecord
 from kit.errors import DomainError
+from kit.rest import errors
 from kit.rest.schema import Shape
 
 
@@ -100,6 +102,9 @@ class ReversalShape(Shape):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalAnswer(Shape):
     reversal: ReversalShape
+    payer: Annotated[
+        PayerShape | None, "who paid the charge, with what it has left now; null for one that was free"
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,7 @@ class BatchResult(Shape):
     transaction_id: str | None
     status: Annotated[str, "charged, duplicate or refused"]
     charge: ChargeShape | None = None
+    payer: Annotated[PayerShape | None, "of a charge that was not free"] = None
     error: Annotated[dict[str, Any] | None, "code, message, details"] = None
 
 
@@ -177,10 +183,18 @@ def settled(outcome: Settled) -> dict[str, Any]:
 def batch_result(transaction_id: str | None, outcome: Outcome) -> dict[str, Any]:
     """Return one line of a batch."""
     if isinstance(outcome, DomainError):
-        return {"transaction_id": transaction_id, "status": "refused", "error": error(with_way_out(outcome))}
+        refusal = error(with_way_out(outcome))
+        if outcome.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            refusal |= {"message": errors.BROKEN, "details": {"request_id": errors.logged(outcome)}}
+        return {"transaction_id": transaction_id, "status": "refused", "error": refusal}
     assert outcome.charge is not None  # noqa: S101 - a batch only charges
     status = "duplicate" if outcome.replayed else "charged"
-    return {"transaction_id": transaction_id, "status": status, "charge": charge(outcome.charge)}
+    return {
+        "transaction_id": transaction_id,
+        "status": status,
+        "charge": charge(outcome.charge),
+        "payer": payer(outcome.payer),
+    }
 
 
 def hold(row: Hold) -> dict[str, Any]:

@@ -51,23 +51,25 @@ def filters_of(request: Request, organization: Organization) -> Filters:
     caller = permissions.caller_of(request)
     users: tuple[UUID, ...] | None = None
     departments: tuple[int, ...] | None = None
+    own: UUID | None = None
     if not permissions.allows(caller, organization, Capability.SEE_EVERYONES_USAGE):
         user = permissions.user_of(request)
         managed = capabilities.managed_departments(
             user=user, organization=organization, capability=Capability.SEE_EVERYONES_USAGE
         )
         departments = tuple(one.pk for one in managed) or None
-        users = None if departments else (user.pk,)
+        users, own = (None, user.pk) if departments else ((user.pk,), None)
     named_user, named_department = lists.text(request, "user_id"), lists.text(request, "department_id")
     if named_user:
         found = User.objects.filter(public_id=named_user, memberships__organization=organization).first()
         users = _narrowed(users, found.pk if found is not None else None)
     if named_department:
         wanted = Department.objects.filter(public_id=named_department, organization=organization).first()
-        departments = _narrowed(departments, wanted.pk if wanted is not None else None)
+        departments, own = _narrowed(departments, wanted.pk if wanted is not None else None), None
     return Filters(
         users=users,
         departments=departments,
+        own=own,
         service=lists.text(request, "service"),
         provider=lists.text(request, "provider"),
         model=lists.text(request, "model"),

@@ -11,9 +11,10 @@ from credits import amounts
 from credits.api import answers, requests, spenders
 from credits.api.requests import UsageRequest
 from credits.api.usage import UsageView, hold_command, refusal_for
-from credits.ledger import checking, reversals
+from credits.ledger import checking, payers, reversals
+from credits.ledger.commands import Payer
 from credits.ledger.standing import NotAMember
-from credits.models import Hold
+from credits.models import Allocation, CreditPool, Hold, UsageRecord
 from kit import transactions
 from kit.errors import NotFound, PermissionDenied, ValidationError
 from kit.rest import lists
@@ -147,12 +148,14 @@ class Reverse(APIView):
                 reason=reason,
                 by=caller.actor,
             )
+            payer = _payer(done.charge)
         response = Response(
-            {"reversal": answers.reversal(done.reversal)}, status=200 if done.replayed else 201
+            {"reversal": answers.reversal(done.reversal), "payer": answers.payer(payer)},
+            status=200 if done.replayed else 201,
         )
         if done.replayed:
             response["Idempotent-Replayed"] = "true"
-        return response
+        return answers.with_remaining(response, payer)
 
 
 class Introspect(APIView):
@@ -210,6 +213,19 @@ def _sees_all(caller: Caller, organization: Organization) -> bool:
     return caller.kind == SESSION and permissions.allows(caller, organization, Capability.SEE_EVERYONES_USAGE)
 
 
+def _payer(charge: UsageRecord) -> Payer | None:
+    """Return who paid a charge, with what it has left now."""
+    row: CreditPool | Allocation | None = None
+    if charge.allocation_id is not None:
+        row = Allocation.objects.get(pk=charge.allocation_id)
+    elif charge.pool_id is not None:
+        row = CreditPool.objects.get(pk=charge.pool_id)
+    if row is None:
+        return None
+    kind = payers.ref_of(row)[0]
+    return Payer(kind=kind, organization=charge.organization.public_id, remaining=payers.free(row))
+
+
 def _may_reverse(request: Request, caller: Caller, charge_id: UUID) -> int | None:
     """Return the organization whose charges the caller may reverse (None is any); product.md §6."""
     if caller.kind == AccessKey.Kind.PLATFORM:
@@ -220,8 +236,10 @@ def _may_reverse(request: Request, caller: Caller, charge_id: UUID) -> int | Non
         if AccessKey.Scope.CREDITS_WRITE not in caller.scopes:
             raise PermissionDenied("The key lacks the scope credits:write.", scope="credits:write")
         return caller.organization_id
-    if caller.kind != SESSION:
+    if caller.kind not in (SESSION, AccessKey.Kind.PERSONAL):
         raise PermissionDenied("A member's key may not reverse.")
+    if AccessKey.Scope.CREDITS_WRITE not in caller.scopes:
+        raise PermissionDenied("The key lacks the scope credits:write.", scope="credits:write")
     charged = reversals.organization_of(charge_id) or 0
     organization = permissions.visible_organizations(caller).filter(pk=charged).first()
     if organization is None:

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +26,7 @@ from orgs.models import AccessKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordShape(answers.ChargeShape):
-    kind: Annotated[str, "charge, reversal or settlement"]
+    kind: Annotated[str, "charge, reversal, settlement or forgiveness"]
     user_id: str | None
     payer: Annotated[str | None, "allocation or pool"]
     corrects: Annotated[str | None, "the record that this one corrects"]
@@ -46,7 +48,8 @@ class EntryShape(Shape):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceShape(Shape):
     kind: Annotated[str, "tokens, images or units"]
-    name: Annotated[str, "a model or the beginning of its name, or a unit"]
+    name: Annotated[str, "a model or the beginning of its name, a unit, or * for whatever has no other"]
+    own: Annotated[bool, "the organization's own, which goes before everybody's"]
     provider: str
     size: str
     quality: str
@@ -71,13 +74,7 @@ class Records(APIView):
     def get(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         wanted = filters.filters_of(request, organization)
-        rows = movements.record_rows(organization=organization, before=_before(request))
-        if wanted.users is not None:
-            rows = rows.filter(user_id__in=wanted.users)
-        if wanted.departments is not None:
-            rows = rows.filter(department_id__in=wanted.departments)
-        named = {name: getattr(wanted, name) for name in ("service", "provider", "model")}
-        rows = rows.filter(**{name: value for name, value in named.items() if value})
+        rows = movements.record_rows(organization=organization, filters=wanted, before=_before(request))
         if filters.DATES & request.query_params.keys():
             rows = rows.filter(day__range=filters.dates_of(request, organization))
         limit = lists.limit_of(request)
@@ -115,17 +112,33 @@ class Models(APIView):
     required_scopes = None
 
     @operation(
-        summary="List the price table",
+        summary="List the price table: an organization's own prices, which go first, and everybody's",
         answers={200: list_of(PriceShape)},
-        errors=(422,),
-        parameters=lists.PAGE_PARAMETERS,
+        errors=(400, 404, 422),
+        parameters=(
+            *lists.PAGE_PARAMETERS,
+            OpenApiParameter(
+                "org_id", str, description="whose own prices to list, for keys that are not bound to one"
+            ),
+        ),
         curl='curl $URL/api/v1/models -H "Authorization: Bearer $KEY"',
         tag="prices",
     )
     def get(self, request: Request) -> Response:
         now = timezone.now()
-        rows = Price.objects.filter(valid_from__lte=now).exclude(valid_until__lte=now)
+        whose = Q(organization=None)
+        if (organization_id := _whose_prices(request)) is not None:
+            whose |= Q(organization=organization_id)
+        rows = Price.objects.filter(whose, valid_from__lte=now).exclude(valid_until__lte=now)
         return Response(lists.paged(request, rows.order_by("kind", "name", "pk"), _price))
+
+
+def _whose_prices(request: Request) -> int | None:
+    """Return the organization whose own prices the caller sees: the one its key is bound to, or one that it names."""
+    named = lists.text(request, "org_id", longest=64) or request.headers.get("X-Organization", "")
+    if named:
+        return permissions.organization_of(request, named).pk
+    return permissions.caller_of(request).organization_id
 
 
 def _before(request: Request) -> UUID | None:
@@ -176,6 +189,7 @@ def _price(row: Price) -> dict[str, Any]:
     return {
         "kind": row.kind,
         "name": row.name,
+        "own": row.organization_id is not None,
         "provider": row.provider,
         "size": row.size,
         "quality": row.quality,

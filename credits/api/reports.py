@@ -1,6 +1,5 @@
 """The usage report (contract.md §4.1): use by time, member, department, service, provider or model, also as CSV."""
 
-import csv
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from rest_framework.views import APIView
 
 from credits import amounts
 from credits.api import filters
-from credits.reports import usage
+from credits.reports import exports, usage
 from credits.reports.usage import GROUPINGS, UsageReport
 from kit.rest import lists
 from kit.rest.schema import Shape, operation
@@ -29,6 +28,7 @@ class UsageGroup(Shape):
     requests: int
     tokens: int
     share: Annotated[str, "percent of the total's credits"]
+    previous_credits: Annotated[str, "of as many days just before this group's"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Usage(APIView):
             filters=filters.filters_of(request, organization),
         )
         if lists.choice(request, "format", of=("json", "csv"), default="json") == "csv":
-            return _csv(report)
+            return exports.usage(report)
         return Response(_shown(report, since, until))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002 - DRF's signature
@@ -95,29 +95,8 @@ def _shown(report: UsageReport, since: date, until: date) -> dict[str, Any]:
                 "requests": row.requests,
                 "tokens": row.tokens,
                 "share": str(row.share),
+                "previous_credits": amounts.text(row.previous_credits),
             }
             for row in report.rows
         ],
     }
-
-
-def _csv(report: UsageReport) -> HttpResponse:
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="usage.csv"'
-    writer = csv.writer(response)
-    writer.writerow(["key", "label", "credits", "requests", "tokens", "share"])
-    for row in report.rows:
-        cells = [row.key, row.label, amounts.text(row.credits), row.requests, row.tokens, row.share]
-        writer.writerow([_harmless(cell) for cell in cells])
-    return response
-
-
-def _harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(cell):
-        return f"'{cell}"
-    return cell
-
-
-def _is_number(cell: str) -> bool:
-    return cell.removeprefix("-").replace(".", "", 1).isdigit()

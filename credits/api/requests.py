@@ -54,7 +54,7 @@ class CostFields(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest(CostFields):
-    """An estimate to reserve. `max_output_tokens` bounds the output; without it the model's default is taken."""
+    """An estimate to reserve. `max_output_tokens` bounds the output; without it recent answers of the model tell how much to expect."""
 
     transaction_id: Annotated[str, "1-128 printable ASCII characters, unique in the organization"]
     max_output_tokens: int | None = None
@@ -102,6 +102,12 @@ class ReversalRequest(Shape):
     credits: Annotated[str | None, "all it cost when left out"] = None
 
 
+_NAMES: Final[dict[type[Shape], frozenset[str]]] = {
+    shape: frozenset(shape.__dataclass_fields__)
+    for shape in (HoldRequest, ChargeRequest, CaptureRequest, ReversalRequest)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class UsageRequest:
     """A hold or charge as it was parsed; who and where is resolved by `credits.api.spenders`."""
@@ -123,7 +129,7 @@ class UsageRequest:
         cls, given: Mapping[str, Any], *, shape: type[CostFields], needs_id: bool = True
     ) -> "UsageRequest":
         """Read a body of the given shape; raises ValidationError (422) with a sentence for every field that is wrong."""
-        body = Body(given, allowed=frozenset(shape.__dataclass_fields__))
+        body = Body(given, allowed=_NAMES[shape])
         request = cls(
             transaction_id=body.transaction_id(needed=needs_id),
             cost=cost_of(body, estimate=shape is HoldRequest),
@@ -143,7 +149,7 @@ class UsageRequest:
 
 def parse_capture(given: Mapping[str, Any]) -> Cost:
     """Read the figures of a capture."""
-    body = Body(given, allowed=frozenset(CaptureRequest.__dataclass_fields__))
+    body = Body(given, allowed=_NAMES[CaptureRequest])
     cost = cost_of(body, estimate=False, needs_model=False)
     body.done()
     return cost
@@ -151,7 +157,7 @@ def parse_capture(given: Mapping[str, Any]) -> Cost:
 
 def parse_reversal(given: Mapping[str, Any]) -> tuple[Decimal | None, str]:
     """Read how much to give back (None is all) and why."""
-    body = Body(given, allowed=frozenset(ReversalRequest.__dataclass_fields__))
+    body = Body(given, allowed=_NAMES[ReversalRequest])
     credits = body.amount("credits")
     reason = body.line("reason", longest=500)
     if not reason:

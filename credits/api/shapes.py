@@ -1,18 +1,22 @@
 """How the billing API shows pools, allocations and usage, and who sees how much of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from credits import amounts
 from credits.api import answers
 from credits.models import Allocation
-from credits.reports import figures
+from credits.reports import figures, forecast
 from credits.reports.figures import AllocationFigures, PoolFigures
+from credits.reports.forecast import Runway
 from kit.errors import PermissionDenied
 from kit.rest import lists
 from kit.rest.schema import Shape
@@ -31,6 +35,40 @@ class OwnShape(Shape):
     used: str | None
     held: str | None
     remaining: str | None
+    runway_days: Annotated[int | None, "whole days; null unless `runway_state` is known"]
+    runway_state: Annotated[str, "known, not_applicable (a pool pays) or not_known_yet"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryShape(Shape):
+    """The credits that expire next, as of the last burn (a minute at most)."""
+
+    at: str
+    credits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepartmentPoolShape(Shape):
+    """The figures of a funded department; `granted` is what was transferred to it, less what went back."""
+
+    id: str
+    name: str
+    available: str
+    held: str
+    reserved: str
+    allocated: str
+    used: str
+    granted: str
+    expired: str
+    withdrawn: str
+    shortfall_open: Annotated[str, "0: shortfalls are the organization's"]
+    overdraft_limit: str
+    value_cents: int
+    currency: str
+    allocation_percentage: str
+    usage_percentage: str
+    runway_days: int | None
+    runway_state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +91,15 @@ class PoolShape(Shape):
     currency: str | None = None
     allocation_percentage: str | None = None
     usage_percentage: str | None = None
-    runway_days: Annotated[int | None, "not known yet"] = None
-    next_expiry: Annotated[str | None, "not known yet"] = None
-    departments: Annotated[list[dict[str, Any]] | None, "the same figures of each funded department"] = None
+    runway_days: Annotated[int | None, "whole days; null unless `runway_state` is known"] = None
+    runway_state: Annotated[
+        str | None, "known, not_applicable (nothing is used) or not_known_yet (too few days to tell)"
+    ] = None
+    next_expiry: Annotated[ExpiryShape | None, "null where none that are left expire"] = None
+    departments: Annotated[
+        list[DepartmentPoolShape] | None,
+        "the same figures of each funded department; a manager gets those of the own ones",
+    ] = None
     allocation: OwnShape | None = None
 
 
@@ -122,23 +166,25 @@ def pool_for(request: Request, organization: Organization) -> dict[str, Any]:
 def pool(organization: Organization) -> dict[str, Any]:
     """Return all figures of an organization, its departments' included."""
     whole = figures.organization_figures(organization=organization)
+    now = timezone.now()
+    expiry = figures.next_expiry(organization=organization)
+    found = Department.objects.live().filter(organization=organization).order_by("pk")
     return {
         "org_id": organization.public_id,
         **_figures(whole, available=figures.own_pool(organization=organization)),
-        "runway_days": None,
-        "next_expiry": None,
+        **_runway(forecast.of_organization(organization=organization, now=now).runway),
+        "next_expiry": None
+        if expiry is None
+        else {"at": answers.instant(expiry.at), "credits": amounts.text(expiry.credits)},
         "quota": answers.quota(figures.quota(organization=organization)),
-        "departments": [
-            {"id": department.public_id, "name": department.name, **_figures(part, available=part.available)}
-            for department in Department.objects.live().filter(organization=organization).order_by("pk")
-            if (part := figures.department_figures(department=department)) is not None
-        ],
+        "departments": _departments(organization, list(found), now),
     }
 
 
 def member_pool(organization: Organization, user: User) -> dict[str, Any]:
     """Return what a member may see: what is available, their own part, the quota; a manager the own departments' too."""
     own = figures.member_figures(organization=organization, user=user)
+    now = timezone.now()
     managed = capabilities.managed_departments(
         user=user, organization=organization, capability=Capability.SEE_FIGURES
     )
@@ -157,16 +203,11 @@ def member_pool(organization: Organization, user: User) -> dict[str, Any]:
                     ("remaining", own.remaining),
                 )
             },
+            **_runway(forecast.of_member(organization=organization, user=user, now=now).runway),
         },
     }
-    parts = [(one, figures.department_figures(department=one)) for one in managed]
-    if parts:
-        shown["departments"] = [
-            {"id": one.public_id, "name": one.name, **_figures(part, available=part.available)}
-            for one, part in parts
-            if part is not None
-        ]
-    return shown
+    parts = _departments(organization, managed, now)
+    return shown | {"departments": parts} if parts else shown
 
 
 def allocation(row: AllocationFigures) -> dict[str, Any]:
@@ -234,9 +275,31 @@ def _seen_by(caller: Caller, organization: Organization) -> Q:
     return Q(user=caller.user) | Q(pool__department__in=managed)
 
 
-def _figures(part: PoolFigures, *, available: Any) -> dict[str, Any]:
+def _departments(
+    organization: Organization, departments: list[Department], now: datetime
+) -> list[dict[str, Any]]:
+    """Return the figures of those that are funded; a few queries however many there are."""
+    parts = figures.department_figures(departments=departments)
+    lefts = {key: part.available + part.reserved for key, part in parts.items()}
+    runways = forecast.of_departments(organization=organization, lefts=lefts, now=now)
+    return [
+        {
+            "id": one.public_id,
+            "name": one.name,
+            **_figures(parts[one.pk], available=parts[one.pk].available),
+            **_runway(runways[one.pk]),
+        }
+        for one in departments
+        if one.pk in parts
+    ]
+
+
+def _runway(runway: Runway) -> dict[str, Any]:
+    return {"runway_days": runway.days, "runway_state": runway.state.value}
+
+
+def _figures(part: PoolFigures, *, available: Decimal) -> dict[str, Any]:
     """Return figures with their value and percentages."""
-    held_and_spent = part.allocated + part.available
     return {
         "available": amounts.text(available),
         "held": amounts.text(part.held),
@@ -250,6 +313,6 @@ def _figures(part: PoolFigures, *, available: Any) -> dict[str, Any]:
         "overdraft_limit": amounts.text(part.overdraft_limit),
         "value_cents": amounts.value_cents(available),
         "currency": settings.PRICE_CURRENCY,
-        "allocation_percentage": str(amounts.percentage(part.allocated, held_and_spent)),
-        "usage_percentage": str(amounts.percentage(part.used, part.granted - part.expired - part.withdrawn)),
+        "allocation_percentage": str(part.allocation_percentage),
+        "usage_percentage": str(part.usage_percentage),
     }

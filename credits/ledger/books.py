@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,22 +17,22 @@ NOBODY: Final = UUID(int=0)
 
 _HOLD_COLUMNS: Final = {
     "id": "uuid",
-    "organization_id": "bigint",
+    "organization_id": "int8",
     "user_id": "uuid",
-    "department_id": "bigint",
-    "key_id": "bigint",
+    "department_id": "int8",
+    "key_id": "int8",
     "placed_by": "text",
-    "pool_id": "bigint",
-    "allocation_id": "bigint",
+    "pool_id": "int8",
+    "allocation_id": "int8",
     "transaction_id": "text",
     "status": "text",
     "credits": "numeric",
     "service": "text",
     "provider": "text",
     "model": "text",
-    "byok": "boolean",
+    "byok": "bool",
     "day": "date",
-    "counts": "boolean",
+    "counts": "bool",
     "price": "jsonb",
     "metadata": "jsonb",
     "created_at": "timestamptz",
@@ -42,29 +42,29 @@ _HOLD_COLUMNS: Final = {
 }
 _USAGE_COLUMNS: Final = {
     "id": "uuid",
-    "organization_id": "bigint",
+    "organization_id": "int8",
     "kind": "text",
     "user_id": "uuid",
-    "department_id": "bigint",
-    "key_id": "bigint",
-    "pool_id": "bigint",
-    "allocation_id": "bigint",
+    "department_id": "int8",
+    "key_id": "int8",
+    "pool_id": "int8",
+    "allocation_id": "int8",
     "hold_id": "uuid",
     "corrects": "uuid",
     "transaction_id": "text",
     "credits": "numeric",
     "cost": "numeric",
     "shortfall": "numeric",
-    "late": "boolean",
-    "unpriced": "boolean",
-    "byok": "boolean",
-    "after_the_fact": "boolean",
+    "late": "bool",
+    "unpriced": "bool",
+    "byok": "bool",
+    "after_the_fact": "bool",
     "service": "text",
     "provider": "text",
     "model": "text",
-    "input_tokens": "bigint",
-    "output_tokens": "bigint",
-    "cached_input_tokens": "bigint",
+    "input_tokens": "int8",
+    "output_tokens": "int8",
+    "cached_input_tokens": "int8",
     "price": "jsonb",
     "metadata": "jsonb",
     "reason": "text",
@@ -75,14 +75,8 @@ _USAGE_COLUMNS: Final = {
 }
 
 
-def _insert(table: str, columns: dict[str, str]) -> str:
-    names = ", ".join(columns)
-    typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM json_to_recordset(%s::json) AS v({typed})"  # noqa: S608
-
-
-_INSERT_HOLDS: Final = _insert("credits_hold", _HOLD_COLUMNS)
-_INSERT_USAGE: Final = _insert("credits_usagerecord", _USAGE_COLUMNS)
+_HOLD_VALUES: Final = attrgetter(*_HOLD_COLUMNS)
+_USAGE_VALUES: Final = attrgetter(*_USAGE_COLUMNS)
 _END_HOLDS: Final = """
 UPDATE credits_hold AS h SET status = v.s, ended_at = v.e, captured_content = v.c
 FROM json_to_recordset(%s::json) AS v(i uuid, s text, e timestamptz, c text) WHERE h.id = v.i
@@ -95,15 +89,12 @@ SELECT * FROM json_to_recordset(%s::json)
 ON CONFLICT (organization_id, day, department_id, user_id, service, provider, model)
 DO UPDATE SET requests = d.requests + excluded.requests, tokens = d.tokens + excluded.tokens, credits = d.credits + excluded.credits
 """
-_USAGE_FIELDS: Final = [field.name for field in fields(Usage) if field.name in _USAGE_COLUMNS]
 
 
 def insert_holds(holds: Sequence[Hold]) -> None:
     """Insert fresh holds."""
     if holds:
-        statements.run(
-            _INSERT_HOLDS, _json([{name: getattr(hold, name) for name in _HOLD_COLUMNS} for hold in holds])
-        )
+        statements.insert("credits_hold", _HOLD_COLUMNS, map(_HOLD_VALUES, holds))
 
 
 def end_holds(holds: Sequence[Hold]) -> None:
@@ -117,9 +108,7 @@ def insert_usage(records: Sequence[Usage]) -> None:
     """Insert usage records, add them to the rollups, and open the shortfalls they left."""
     if not records:
         return
-    statements.run(
-        _INSERT_USAGE, _json([{name: getattr(one, name) for name in _USAGE_FIELDS} for one in records])
-    )
+    statements.insert("credits_usagerecord", _USAGE_COLUMNS, map(_USAGE_VALUES, records))
     statements.run(_ADD_UP, _json(_rollup(records)))
     owed = [
         Shortfall(

@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError
 
-from credits.ledger import corrections, overdue
+from credits.ledger import corrections, overdue, unpriced
 from credits.ledger.commands import Command, ExpireHold, MakeCharge, Outcome, PlaceHold, Settled
 from credits.ledger.payers import InsufficientCredits
 from credits.ledger.rounds import Again, Attempt, Round
@@ -59,6 +59,7 @@ def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
     for index, result in zip(together, _run(attempts, skip_locked=True), strict=True):
         results[index] = result.attempt if isinstance(result, Again) else result
     _charge_debts(results)
+    unpriced.note(commands, results)
     return [
         Attempt(commands[index], waits_for=one.payer)  # whose lane ends them: that waits for locks
         if isinstance(one, InsufficientCredits) and _overdue_of(one)
@@ -83,7 +84,10 @@ def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
         outcomes |= _settle_again({index: attempts[index] for index in waiting})
         waiting = [index for index in waiting if index not in outcomes]
     _charge_debts(outcomes.values())
-    return [_without_overdue(attempts[index].command, outcomes[index]) for index in range(len(attempts))]
+    commands = [one.command for one in attempts]
+    decided = [_without_overdue(command, outcomes[index]) for index, command in enumerate(commands)]
+    unpriced.note(commands, decided)
+    return decided
 
 
 def _settle_again(attempts: dict[int, Attempt]) -> dict[int, Outcome]:

@@ -57,10 +57,7 @@ def _standing(command: PlaceHold) -> Standing:
 
 
 def _price(command: PlaceHold, stands: Standing) -> Priced:
-    prices = table.current()
-    if command.byok:
-        return costs.free(command.cost, table=prices, at=stands.clock)
-    return costs.price(command.cost, table=prices, at=stands.clock, markup_percent=stands.markup_percent)
+    return costs.price(command.cost, stands.terms(table.current()), byok=command.byok)
 
 
 def _payer(stands: Standing, needed: Decimal) -> Payer | None:
@@ -70,6 +67,6 @@ def _payer(stands: Standing, needed: Decimal) -> Payer | None:
         last = CreditPool.objects.get(pk=key) if kind == "pool" else Allocation.objects.get(pk=key)
         if payers.free(last) >= needed:
             return payers.describe(last, stands)
-    kind = payers.ref_of(last)[0] if last is not None else "allocation"
+    kind = payers.ref_of(last)[0] if last is not None else stands.limited_by
     remaining = max(payers.free(last), ZERO) if last is not None else ZERO
     raise spending.insufficient(kind, stands, needed=needed, remaining=remaining)

@@ -1,11 +1,13 @@
 """What may be asked of the ledger, and what it answers. Values only; `charging.settle` is the one that acts."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 from credits.ledger.records import Usage
@@ -139,6 +141,8 @@ class Settled:
 
 Outcome = Settled | DomainError
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+
 
 def digest(*values: object) -> str:
     """Return a digest of parsed values; equal values give equal digests whatever their spelling was in JSON."""
@@ -149,6 +153,12 @@ def _spelt_once(value: object) -> object:
     """Return a value whose `repr` is the same for all its spellings: 1.50 is 1.5."""
     if isinstance(value, Decimal):
         return str(value.normalize()) if value.is_finite() else str(value)
-    if is_dataclass(value):
-        return type(value).__name__, [_spelt_once(getattr(value, one.name)) for one in fields(value)]
-    return value
+    kind = type(value)
+    if kind in _PLAIN or not is_dataclass(kind):
+        return value
+    return kind.__name__, [_spelt_once(getattr(value, name)) for name in _field_names(kind)]
+
+
+@cache
+def _field_names(kind: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))  # type: ignore[arg-type]

@@ -86,6 +86,33 @@ def deallocate(
     )
 
 
+def leave(
+    *, source: CreditPool | Allocation, amount: Decimal, kind: str, grant: Grant, made_by: str, reason: str
+) -> LedgerEntry:
+    """Let credits of a grant leave the organization from this row; kind is expire or withdraw."""
+    if isinstance(source, CreditPool):
+        source.available -= amount
+        return _entry(
+            kind,
+            amount,
+            source.organization_id,
+            made_by,
+            source_pool=source,
+            grant=grant,
+            reason=reason,
+        )
+    source.remaining -= amount
+    return _entry(
+        kind,
+        amount,
+        source.organization_id,
+        made_by,
+        source_allocation=source,
+        grant=grant,
+        reason=reason,
+    )
+
+
 def write_balances(pools: Sequence[CreditPool], allocations: Sequence[Allocation]) -> None:
     """Write balances of locked rows."""
     if pools:

@@ -3,6 +3,7 @@
 A wrong guess costs one more round: what is read after the lock names another payer, and the request runs again carefully.
 """
 
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -36,8 +37,13 @@ def payers(organization_id: int, user_id: UUID | None) -> list[Ref] | None:
     return None if found is None else [found]
 
 
-def learn(stands: Standing) -> None:
-    """Remember the first payer of this standing."""
+def learn(standings: Iterable[Standing | None]) -> None:
+    """Remember the first payer of each of these standings."""
+    for stands in {one.asked: one for one in standings if one is not None}.values():
+        _learn(stands)
+
+
+def _learn(stands: Standing) -> None:
     candidates = stands.payers()
     if not candidates:
         _first_payers.pop((stands.organization_id, stands.asked.user_id), None)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from credits.amounts import ZERO
-from credits.ledger import payers
+from credits.ledger import entries, payers
 from credits.ledger.commands import CaptureHold, EndHold, ExpireHold, Reach, Settled
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.records import Usage
 from credits.ledger.spending import finish
-from credits.models import Allocation, Hold, UsageRecord
+from credits.models import Allocation, CreditPool, Hold, LedgerEntry, UsageRecord
 from credits.pricing import costs
-from credits.pricing.costs import Priced, TokensCost, Unpriced
+from credits.pricing.costs import Priced, TokensCost
 from kit.errors import DomainError, NotFound, PermissionDenied, ValidationError
+from orgs.models import Department
 
 if TYPE_CHECKING:
     from credits.ledger.payers import PayerRow
@@ -40,17 +41,17 @@ def payer_of(hold: Hold) -> list[payers.Ref]:
 
 
 def payers_of(hold: Hold, stands: Standing, *, captures: bool) -> list[payers.Ref]:
-    """Return what to lock to end this hold: its payer, and the pool that a closed allocation returns to."""
+    """Return what to lock to end this hold: its payer, and the pools that what comes back is passed on to."""
     own = payer_of(hold)
-    if (
-        hold.allocation_id is not None
-        and stands.allocation_closed_at is not None
-        and stands.allocation_pool_id
-    ):
-        return [("pool", stands.allocation_pool_id), *own]
-    if own:
+    if not own:
+        return (stands.payers()[:1] or [payers.organization_pool(hold.organization_id)]) if captures else []
+    closed = hold.allocation_id is not None and stands.allocation_closed_at is not None
+    pool_id = stands.allocation_pool_id if closed else hold.pool_id
+    if pool_id is None:
         return own
-    return (stands.payers()[:1] or [payers.organization_pool(hold.organization_id)]) if captures else []
+    archived = Department.objects.filter(credit_pool=pool_id, archived_at__isnull=False).exists()
+    above = [payers.organization_pool(hold.organization_id)] if archived else []
+    return [*above, ("pool", pool_id), *own] if closed else [*above, *own]
 
 
 def end(book: Round, command: EndHold, stands: Standing) -> Settled | None:
@@ -87,7 +88,7 @@ def _capture(
         raise HoldEnded("The hold was released.", status=hold.status)
     if stands.clock - hold.expires_at > LATE_CAPTURE:
         raise HoldEnded("The hold expired more than 7 days ago.", status=hold.status)
-    priced, unpriced = _price(book, hold, command, stands)
+    priced = _price(book, hold, command, stands)
     if row is None and priced.credits:
         row = book.locked.get(next(iter(payers_of(hold, stands, captures=True))))
         if row is None:
@@ -101,8 +102,8 @@ def _capture(
     else:
         book.ended_holds.append(hold)
     hold.captured_content = command.content()
-    usage = _take(book, hold, command, stands, row, priced, late=late, unpriced=unpriced)
-    _return_closed(book, row, command.spender.made_by)
+    usage = _take(book, hold, command, stands, row, priced, late=late)
+    _pass_on(book, row, command.spender.made_by)
     return finish(Settled(hold=hold, charge=usage), book, row, stands)
 
 
@@ -116,21 +117,12 @@ def _captured_before(
     return finish(Settled(hold=hold, charge=charge, replayed=True), book, row, stands)
 
 
-def _price(book: Round, hold: Hold, command: CaptureHold, stands: Standing) -> tuple[Priced, bool]:
+def _price(book: Round, hold: Hold, command: CaptureHold, stands: Standing) -> Priced:
     """Return what the request really cost; a model without a price is charged what was held, marked unpriced."""
     cost = costs.with_model(command.cost, hold.model)
     if isinstance(cost, TokensCost) and not cost.model:
         raise ValidationError(model="the hold names no model, so the capture must")
-    if hold.byok:
-        return costs.free(cost, table=book.prices, at=stands.clock), False
-    try:
-        return costs.price(
-            cost, table=book.prices, at=stands.clock, markup_percent=stands.markup_percent
-        ), False
-    except Unpriced:
-        return Priced(
-            hold.credits, {"form": cost.form, "unpriced": cost.model, "charged": "the held amount"}
-        ), True
+    return costs.price(cost, stands.terms(book.prices), byok=hold.byok, held=hold.credits)
 
 
 def _take(
@@ -142,7 +134,6 @@ def _take(
     priced: Priced,
     *,
     late: bool,
-    unpriced: bool,
 ) -> Usage:
     taken = ZERO
     if row is not None:
@@ -165,7 +156,7 @@ def _take(
         cost=priced.credits,
         shortfall=priced.credits - taken,
         late=late,
-        unpriced=unpriced,
+        unpriced=priced.unpriced,
         byok=hold.byok,
         service=hold.service,
         provider=hold.provider,
@@ -187,7 +178,7 @@ def _take(
 def _give_back(book: Round, hold: Hold, row: PayerRow | None, stands: Standing, status: Hold.Status) -> None:
     """End a hold that took nothing: its credits return to whoever paid, its call to the quota."""
     _end(book, hold, row, stands, status)
-    _return_closed(book, row, hold.placed_by)
+    _pass_on(book, row, hold.placed_by)
     if hold.counts:
         book.counters.give_back(hold.organization_id, hold.day)
 
@@ -200,14 +191,48 @@ def _end(book: Round, hold: Hold, row: PayerRow | None, stands: Standing, status
     book.ended_holds.append(hold)
 
 
-def _return_closed(book: Round, row: PayerRow | None, made_by: str) -> None:
-    if not isinstance(row, Allocation) or row.closed_at is None:
-        return
-    pool = book.locked.pool(row.pool_id)
-    entry = payers.return_closed(row, pool, made_by=made_by, at=book.clock)
-    if entry is not None:
-        book.locked.touch(pool)
-        book.entries.append(entry)
+def _pass_on(book: Round, row: PayerRow | None, made_by: str) -> None:
+    """Move what came back on to where it belongs now, an entry each."""
+    for pool in (_passed_on_to(book, row) if row is not None else None) or []:
+        if isinstance(row, Allocation):
+            entry = payers.return_closed(row, pool, made_by=made_by, at=book.clock)
+        else:
+            entry = _return_archived(row, pool, made_by=made_by, at=book.clock)
+        if entry is not None:
+            book.locked.touch(pool)
+            book.entries.append(entry)
+        row = pool
+
+
+def _return_archived(
+    source: PayerRow | None, target: CreditPool, *, made_by: str, at: datetime
+) -> LedgerEntry | None:
+    if not isinstance(source, CreditPool) or not source.available:
+        return None
+    entry = entries.transfer(source=source, target=target, amount=source.available, made_by=made_by)
+    entry.created_at = at
+    return entry
+
+
+def _passed_on_to(book: Round, row: PayerRow) -> list[CreditPool] | None:
+    """Return the pools that what comes back goes on to, one after the other; None where one of them is not locked.
+
+    A closed allocation passes it on to its pool, the pool of an archived department to the organization's.
+    """
+    passed: list[PayerRow | None] = []
+    last: PayerRow | None = row
+    if isinstance(last, Allocation):
+        if last.closed_at is None:
+            return []
+        last = book.locked.get(("pool", last.pool_id))
+        passed.append(last)
+    if (
+        isinstance(last, CreditPool)
+        and last.department is not None
+        and last.department.archived_at is not None
+    ):
+        passed.append(book.locked.get(payers.organization_pool(last.organization_id)))
+    return None if None in passed else [one for one in passed if isinstance(one, CreditPool)]
 
 
 def _payer(book: Round, hold: Hold) -> PayerRow | None:
@@ -215,12 +240,8 @@ def _payer(book: Round, hold: Hold) -> PayerRow | None:
 
 
 def _has_all_rows(book: Round, hold: Hold, row: PayerRow | None) -> bool:
-    """Tell whether all that ending the hold may change is locked: its payer, and where a closed one returns to."""
-    if row is None:
-        return not hold.credits
-    return (
-        not isinstance(row, Allocation) or row.closed_at is None or ("pool", row.pool_id) in book.locked.rows
-    )
+    """Tell whether all that ending the hold may change is locked: its payer, and where what comes back goes on to."""
+    return not hold.credits if row is None else _passed_on_to(book, row) is not None
 
 
 def _refuse_stranger(hold: Hold, command: EndHold) -> None:

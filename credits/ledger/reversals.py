@@ -11,7 +11,7 @@ from django.db.models import F
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.ledger import corrections, entries, payers, shortfalls, statements
+from credits.ledger import burndown, corrections, entries, forgiveness, payers, shortfalls, statements
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.payers import PayerRow
 from credits.ledger.records import Usage
@@ -35,17 +35,20 @@ def reverse(
 ) -> Reversed:
     """Give back `credits` of a charge, or all it cost: first what is still owed for it, then what was taken.
 
-    What was taken returns to the allocation if it is open and the charge lies in its present period, else to its pool.
+    What staff have forgiven nobody paid, so it does not come back. What was taken returns to the allocation if it is
+    open and the charge lies in its present period, else to its pool; if the grant that it was of has expired
+    meanwhile, it is granted anew for 30 days.
     Raises NotFound outside `organization_id` (None is any), ValidationError beyond the cost, IdempotencyConflict where
     it was reversed with other figures.
     """
     transactions.require()
     charge = _charge(charge_id, organization_id)
-    amount = charge.cost if credits is None else credits
-    if not amounts.is_movable(amount) or not ZERO < amount <= charge.cost:
-        raise ValidationError(credits=f"must be above 0 and at most the {amounts.text(charge.cost)} it cost")
     locked = payers.lock(_rows_to_lock(charge))
     _refuse_moved(locked)
+    most = charge.cost - forgiveness.of_charge(charge_id=charge.pk)
+    amount = most if credits is None else credits
+    if not amounts.is_movable(amount) or not ZERO < amount <= most:
+        raise ValidationError(credits=f"must be above 0 and at most the {amounts.text(most)} that it cost")
     earlier = UsageRecord.objects.filter(corrects=charge.pk, kind=UsageRecord.Kind.REVERSAL).first()
     if earlier is not None:
         return _reversed_before(earlier, charge, amount)
@@ -118,7 +121,10 @@ def _reverse(locked: payers.Locked, charge: UsageRecord, amount: Decimal, *, rea
             made.append(_record(charge, settlement, back, ZERO, reason=reason, by=by, at=clock))
         left -= back
     made += shortfalls.settle(locked, organizations={charge.organization_id})
-    corrections.record(locked, made)
+    payers.write(locked)
+    returned = burndown.burn(organization_ids=[charge.organization_id], reversal=reversal.id)
+    corrections.record(locked, made)  # rollups are locked after grants
+    burndown.announce(returned)
     return reversal
 
 

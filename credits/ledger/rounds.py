@@ -69,6 +69,7 @@ class Round:
         self.locked = payers.lock(self._wanted(asked, claimed, seen_holds), skip_locked=self.skip_locked)
         self.holds = self._lock_holds(seen_holds)
         self.standings = standing.read(asked)
+        guesses.learn(self.standings)
         self.counters = quotas.lock(self._counted(claimed))
         earlier = replays.read([one.command for one in self.attempts], claimed)
         results = [self._decide(index, one, claimed, earlier) for index, one in enumerate(self.attempts)]
@@ -91,7 +92,6 @@ class Round:
         try:
             if stands is None:
                 raise NotFound("There is no such organization or hold.")
-            guesses.learn(stands)
             if isinstance(command, EndHold):  # never refused for its key: the provider has been paid
                 return holding.end(self, command, stands) or self._again(attempt)
             stands.refuse_key()

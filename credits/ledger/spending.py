@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
@@ -18,11 +18,17 @@ from credits.limits import quotas
 from credits.models import Hold
 from credits.pricing import costs
 from credits.pricing.costs import Priced
-from kit.errors import DomainError
+from kit.errors import DomainError, ValidationError
 
 if TYPE_CHECKING:
     from credits.ledger.rounds import Attempt, Round
     from credits.ledger.standing import Standing
+
+
+BACKDATED: Final = timedelta(days=7)
+"""How long ago a call may have happened that is charged after the fact."""
+AHEAD: Final = timedelta(minutes=1)
+"""How far a caller's clock may be ahead of the ledger's."""
 
 
 class ShortfallOpen(DomainError):
@@ -39,6 +45,8 @@ def spend(book: Round, attempt: Attempt, command: PlaceHold | MakeCharge, stands
     """
     happened = isinstance(command, MakeCharge) and command.after_the_fact
     stands.refuse_spender(has_happened=happened)
+    if _is_out_of_time(command, stands):  # asked after the key: a repeat is answered however late it comes
+        raise ValidationError(occurred_at="must be within the last 7 days")
     if not happened:
         refuse_debtor(stands)
     priced = price(book, command, stands)
@@ -66,14 +74,14 @@ def candidates_of(command: Command, stands: Standing) -> list[payers.Ref]:
 def day_of(command: Command, stands: Standing) -> date:
     """Return the day, in the organization's calendar, in which the request counts."""
     occurred = command.occurred_at if isinstance(command, MakeCharge) else None
-    return stands.day(occurred or stands.clock)
+    if occurred is None or _is_out_of_time(command, stands):  # what is refused for its time counts nowhere
+        return stands.day(stands.clock)
+    return stands.day(occurred)
 
 
 def price(book: Round, command: Spend, stands: Standing) -> Priced:
-    """Return what the command costs by the present price table and plan."""
-    if command.byok:
-        return costs.free(command.cost, table=book.prices, at=stands.clock)
-    return costs.price(command.cost, table=book.prices, at=stands.clock, markup_percent=stands.markup_percent)
+    """Return what the command costs by the present price table and plan; raises Unpriced where it has no price and the organization refuses that."""
+    return costs.price(command.cost, stands.terms(book.prices), byok=command.byok)
 
 
 def finish(settled: Settled, book: Round, payer: PayerRow | None, stands: Standing) -> Settled:
@@ -89,15 +97,20 @@ def insufficient(kind: str, stands: Standing, *, needed: Decimal, remaining: Dec
     return InsufficientCredits(kind=kind, scope=stands.organization, needed=needed, remaining=remaining)
 
 
+def _is_out_of_time(command: Command, stands: Standing) -> bool:
+    """Tell whether a call that is charged after the fact happened too long ago, or has not."""
+    if not isinstance(command, MakeCharge) or not command.after_the_fact or command.occurred_at is None:
+        return False
+    return not -BACKDATED <= command.occurred_at - stands.clock <= AHEAD
+
+
 def _payer(
     book: Round, attempt: Attempt, stands: Standing, *, needed: Decimal, happened: bool
 ) -> PayerRow | None:
     """Return the locked payer that can give what is needed; None to try again with another row locked."""
     candidates = candidates_of(attempt.command, stands)
     if attempt.candidate >= len(candidates):
-        raise insufficient(
-            "allocation" if stands.asked.user_id else "pool", stands, needed=needed, remaining=ZERO
-        )
+        raise insufficient(stands.limited_by, stands, needed=needed, remaining=ZERO)
     row = book.locked.get(candidates[attempt.candidate])
     if row is None:
         return None
@@ -114,13 +127,8 @@ def _payer(
 
 
 def _count(book: Round, stands: Standing, day: date, *, happened: bool) -> bool:
-    """Count the call against the plan's quota; a call that has happened is counted as far as the quota goes."""
-    try:
-        return book.counters.count(stands, day)
-    except quotas.QuotaExceeded:
-        if happened:
-            return False
-        raise
+    """Count the call against the plan's quota; a call that has happened is counted beyond it too."""
+    return book.counters.count(stands, day, beyond=happened)
 
 
 def _hold(
@@ -194,6 +202,7 @@ def _charge(
         credits=taken,
         cost=priced.credits,
         shortfall=priced.credits - taken,
+        unpriced=priced.unpriced,
         byok=command.byok,
         after_the_fact=command.after_the_fact,
         service=command.service,

@@ -9,25 +9,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from credits.ledger import statements
+from credits.pricing.costs import Terms
+from credits.pricing.table import PriceTable
 from kit.errors import DomainError, NotFound, PermissionDenied, Unauthorized
 
 PAYMENT_GRACE: Final = timedelta(days=7)
 
 _READ: Final = """
-SELECT v.i, portal_clock(), o.*, p.*, m.*, k.*, a.*, op.*, dp.*, f.*
-FROM json_to_recordset(%s::json) AS v(i int, o bigint, u uuid, k bigint)
-CROSS JOIN LATERAL (SELECT id, public_id, status, shared_spending, time_zone FROM orgs_organization WHERE id = v.o LIMIT 1) o
-LEFT JOIN LATERAL (
-  SELECT plan.daily_calls, plan.monthly_calls, plan.markup_percent, live.past_due_since
-  FROM (SELECT 1) AS one
-  LEFT JOIN (SELECT plan_id, past_due_since FROM orgs_subscription WHERE organization_id = v.o AND ended_at IS NULL LIMIT 1) live ON true
-  LEFT JOIN orgs_plan plan ON CASE WHEN live.plan_id IS NULL THEN plan.code = 'none' ELSE plan.id = live.plan_id END
-  LIMIT 1) p ON true
+WITH v AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS v(i int, o bigint, u uuid, k bigint)),
+o AS MATERIALIZED (
+  SELECT one.*, p.*, op.id AS pool_id, f.open FROM (SELECT DISTINCT o FROM v) d
+  CROSS JOIN LATERAL (SELECT id, public_id, status, shared_spending, time_zone, unpriced, unpriced_credits
+    FROM orgs_organization WHERE id = d.o LIMIT 1) one
+  LEFT JOIN LATERAL (
+    SELECT plan.daily_calls, plan.monthly_calls, plan.markup_percent, live.past_due_since
+    FROM (SELECT 1) AS one
+    LEFT JOIN (SELECT plan_id, past_due_since FROM orgs_subscription WHERE organization_id = d.o AND ended_at IS NULL LIMIT 1) live ON true
+    LEFT JOIN orgs_plan plan ON CASE WHEN live.plan_id IS NULL THEN plan.code = 'none' ELSE plan.id = live.plan_id END
+    LIMIT 1) p ON true
+  LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = d.o AND department_id IS NULL LIMIT 1) op ON true
+  CROSS JOIN LATERAL (SELECT coalesce(sum(amount - settled - forgiven), 0) AS open FROM credits_shortfall
+    WHERE organization_id = d.o AND amount > settled + forgiven) f)
+SELECT v.i, (SELECT portal_clock()), o.*, m.*, k.*, a.*, dp.*
+FROM v JOIN o ON o.id = v.o
 LEFT JOIN LATERAL (
   SELECT membership.id, membership.ended_at, membership.department_id, person.is_active
   FROM orgs_membership membership JOIN orgs_user person ON person.id = membership.user_id
@@ -35,15 +45,11 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (SELECT id, revoked_at, expires_at FROM orgs_accesskey WHERE id = v.k LIMIT 1) k ON true
 LEFT JOIN LATERAL (SELECT id, closed_at, is_limited, pool_id FROM credits_allocation
   WHERE organization_id = v.o AND user_id = v.u LIMIT 1) a ON true
-LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = v.o AND department_id IS NULL LIMIT 1) op ON true
 LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE department_id = m.department_id LIMIT 1) dp ON true
-CROSS JOIN LATERAL (SELECT coalesce(sum(amount - settled - forgiven), 0) FROM credits_shortfall
-  WHERE organization_id = v.o AND amount > settled + forgiven) f
 """
-
-
-# LATERAL … LIMIT 1 pins the plan to one index look-up a row: left free, the planner hashes whole tables for a batch of
-# one, since it takes a JSON parameter for a hundred rows.
+# What belongs to the organization is read once for all its members in the batch. LATERAL … LIMIT 1 pins the plan to one
+# index look-up a row: left free, the planner hashes whole tables for a batch of one, since it takes a JSON parameter
+# for a hundred rows.
 
 
 class OrganizationSuspended(DomainError):
@@ -64,8 +70,7 @@ class NotAMember(PermissionDenied):
     """The user does not belong to the organization, or no longer does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Of whom to read the standing."""
 
     organization_id: int
@@ -84,10 +89,14 @@ class Standing:
     status: str
     shared_spending: str
     time_zone: str
+    unpriced: str
+    unpriced_credits: Decimal
     daily_calls: int | None
     monthly_calls: int | None
     markup_percent: Decimal
     past_due_since: datetime | None
+    pool_id: int | None
+    shortfall_open: Decimal
     membership_id: int | None
     membership_ended_at: datetime | None
     department_id: int | None
@@ -99,9 +108,7 @@ class Standing:
     allocation_closed_at: datetime | None
     allocation_is_limited: bool | None
     allocation_pool_id: int | None
-    pool_id: int | None
     department_pool_id: int | None
-    shortfall_open: Decimal
 
     def payers(self) -> list[tuple[str, int]]:
         """Return the payers to try, in order, each as (kind, id): product.md §6 «Which payer»."""
@@ -115,6 +122,14 @@ class Standing:
         if self.shared_spending == "always" and not (limited and self.allocation_closed_at is not None):
             return [*own, *pools]  # type: ignore[list-item]
         return own if limited else pools[:1]  # type: ignore[return-value]
+
+    @property
+    def limited_by(self) -> str:
+        """What a refusal names where there is no payer to try: the allocation, or a pool that nobody has filled yet."""
+        if self.asked.user_id is None:
+            return "pool"
+        has_limit = self.allocation_id is not None and self.allocation_is_limited
+        return "allocation" if has_limit or self.shared_spending == "never" else "pool"
 
     def refuse_key(self) -> None:
         """Raise where the key was revoked or has expired."""
@@ -141,23 +156,36 @@ class Standing:
         if self.past_due_since is not None and self.clock - self.past_due_since > PAYMENT_GRACE:
             raise PaymentOverdue("The plan's invoice is overdue; paying it restores spending.")
 
+    def terms(self, table: PriceTable) -> Terms:
+        """Return by what its requests are priced."""
+        flat = self.unpriced_credits if self.unpriced == "flat" else None
+        return Terms(table, self.clock, self.organization_id, self.markup_percent, flat)
+
     def day(self, at: datetime) -> date:
         """Return the date of an instant in the organization's calendar."""
-        return at.astimezone(ZoneInfo(self.time_zone)).date()
+        return _date(at, self.time_zone)
+
+
+@lru_cache(maxsize=1024)
+def _date(at: datetime, time_zone: str) -> date:
+    """Return the date there; everybody whom one statement found asks for the same few."""
+    return at.astimezone(ZoneInfo(time_zone)).date()
 
 
 def read(asked: Sequence[Asked | None]) -> list[Standing | None]:
-    """Return the standing of each, in order; None where nothing was asked or the organization does not exist."""
+    """Return the standing of each, in order; None where nothing was asked or the organization does not exist.
+
+    Whoever is asked for more than once is read once, and has one Standing.
+    """
+    different = list(dict.fromkeys(one for one in asked if one is not None))
+    if not different:
+        return [None] * len(asked)
     rows = [
         {"i": index, "o": one.organization_id, "u": one.user_id and one.user_id.hex, "k": one.key_id}
-        for index, one in enumerate(asked)
-        if one is not None
+        for index, one in enumerate(different)
     ]
-    found: list[Standing | None] = [None] * len(asked)
-    if rows:
-        for index, *values in statements.rows(_READ, json.dumps(rows)):
-            one = asked[index]
-            if one is not None:
-                clock, *rest = values
-                found[index] = Standing(one, clock, *rest)
-    return found
+    found = {
+        different[index]: Standing(different[index], *values)
+        for index, *values in statements.rows(_READ, json.dumps(rows))
+    }
+    return [found.get(one) if one is not None else None for one in asked]

@@ -24,7 +24,11 @@ _LOCK: Final = """
 INSERT INTO credits_quotausage AS q (organization_id, period, starts_on, used)
 SELECT v.o, v.p, v.d, 0 FROM json_to_recordset(%s::json) AS v(o bigint, p text, d date) ORDER BY 1, 2, 3
 ON CONFLICT (organization_id, period, starts_on) DO UPDATE SET used = q.used
-RETURNING q.organization_id, q.period, q.starts_on, q.used
+RETURNING q.organization_id, q.period, q.starts_on, q.used, q.xmax = 0
+"""
+_FORGET: Final = """
+DELETE FROM credits_quotausage AS q USING json_to_recordset(%s::json) AS v(o bigint, p text, d date)
+WHERE q.organization_id = v.o AND q.period = v.p AND q.starts_on = v.d
 """
 _WRITE: Final = """
 UPDATE credits_quotausage AS q SET used = v.n FROM json_to_recordset(%s::json) AS v(o bigint, p text, d date, n int)
@@ -45,12 +49,17 @@ class Counters:
 
     used: dict[Row, int] = field(default_factory=dict)
     changed: set[Row] = field(default_factory=set)
+    made: set[Row] = field(default_factory=set)
+    """Rows that this transaction made to lock them: those that nothing came to be counted in are taken out again."""
 
-    def count(self, standing: Standing, day: date) -> bool:
-        """Count one call and return whether a finite quota counted it; raises QuotaExceeded at the limit."""
+    def count(self, standing: Standing, day: date, *, beyond: bool = False) -> bool:
+        """Count one call and return whether a finite quota counted it.
+
+        Raises QuotaExceeded at the limit, unless the call has happened and counts `beyond` it.
+        """
         rows = rows_of(standing, day)
         for row, limit in rows:
-            if self.used[row] >= limit:
+            if self.used[row] >= limit and not beyond:
                 raise _exceeded(standing, row, limit)
         for row, _ in rows:
             self.used[row] += 1
@@ -73,21 +82,33 @@ def lock(wanted: Iterable[Row]) -> Counters:
     ]
     if not rows:
         return Counters()
-    return Counters({(o, p, d): used for o, p, d, used in statements.rows(_LOCK, json.dumps(rows))})
+    found = statements.rows(_LOCK, json.dumps(rows))
+    return Counters(
+        {(o, p, d): used for o, p, d, used, _ in found},
+        made={(o, p, d) for o, p, d, _, is_new in found if is_new},
+    )
 
 
 def write(counters: Counters) -> None:
-    """Write what changed."""
+    """Write what changed; a refusal leaves no row behind."""
     rows = [
         {"o": row[0], "p": row[1], "d": row[2].isoformat(), "n": counters.used[row]}
         for row in sorted(counters.changed)
     ]
     if rows:
         statements.run(_WRITE, json.dumps(rows))
+    unused = [
+        {"o": row[0], "p": row[1], "d": row[2].isoformat()}
+        for row in sorted(counters.made - counters.changed)
+    ]
+    if unused:
+        statements.run(_FORGET, json.dumps(unused))
 
 
 def rows_of(standing: Standing, day: date) -> list[tuple[Row, int]]:
     """Return the counters that this organization's plan limits, with their limits."""
+    if standing.daily_calls is None and standing.monthly_calls is None:
+        return []
     limits = {"day": standing.daily_calls, "month": standing.monthly_calls}
     return [
         (row, limit) for row in _rows(standing.organization_id, day) if (limit := limits[row[1]]) is not None

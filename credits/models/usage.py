@@ -194,6 +194,7 @@ class DailyUsage(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["day", "organization"], name="daily_usage_of_day"),
+            models.Index(fields=["organization", "user_id", "day"], name="daily_usage_of_member"),
         ]
 
     def __str__(self) -> str:

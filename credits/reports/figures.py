@@ -1,9 +1,10 @@
 """Figures of pools and allocations as pages and API show them: kept apart, each from its own rows (product.md §3)."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import F, Q, QuerySet, Sum
@@ -16,7 +17,7 @@ from credits.ledger import shortfalls, standing
 from credits.ledger.commands import Quota
 from credits.ledger.standing import Asked
 from credits.limits import quotas
-from credits.models import Allocation, CreditPool, DailyUsage, LedgerEntry
+from credits.models import Allocation, CreditPool, DailyUsage, GrantBalance, LedgerEntry
 from orgs.models import Department, Organization, User
 
 
@@ -38,6 +39,24 @@ class PoolFigures:
     withdrawn: Decimal
     shortfall_open: Decimal
     overdraft_limit: Decimal
+
+    @property
+    def usage_percentage(self) -> Decimal:
+        """What of the credits that ever came and did not expire is used."""
+        return amounts.percentage(self.used, self.granted - self.expired - self.withdrawn)
+
+    @property
+    def allocation_percentage(self) -> Decimal:
+        """What of the credits to share out, that is free ones and those of present periods, is allocated."""
+        return amounts.percentage(self.allocated, self.allocated + max(self.available, ZERO))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """How many credits expire next, as of the last burn, and when."""
+
+    at: datetime
+    credits: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +100,25 @@ class AllocationFigures:
 
 
 def organization_figures(*, organization: Organization) -> PoolFigures:
-    """Return the figures of the whole organization: its pool and its departments'."""
-    return _figures(organization, CreditPool.objects.filter(organization=organization))
+    """Return the figures of the whole organization: its pool and its departments'; as many queries however large it is."""
+    own = _sums(
+        CreditPool.objects.filter(organization=organization), "available", "held", "spent", "overdraft_limit"
+    )
+    given = Allocation.objects.filter(organization=organization).aggregate(**_SHARES)
+    balances = GrantBalance.objects.filter(organization=organization)
+    moved = _sums(balances, "credits", "expired", "withdrawn")
+    return PoolFigures(
+        available=own["available"],
+        held=own["held"] + given["holds"],
+        reserved=given["reserved"],
+        allocated=given["present"],
+        used=own["spent"] + given["ever"],
+        granted=moved["credits"],
+        expired=moved["expired"],
+        withdrawn=moved["withdrawn"],
+        shortfall_open=shortfalls.open_amount(organization_id=organization.pk),
+        overdraft_limit=own["overdraft_limit"],
+    )
 
 
 def own_pool(*, organization: Organization) -> Decimal:
@@ -91,10 +127,20 @@ def own_pool(*, organization: Organization) -> Decimal:
     return pool.available if pool is not None else ZERO
 
 
-def department_figures(*, department: Department) -> PoolFigures | None:
-    """Return the figures of a department's own pool; None where it was never funded."""
-    pools = CreditPool.objects.filter(department=department)
-    return _figures(department.organization, pools) if pools.exists() else None
+def department_figures(*, departments: Collection[Department]) -> dict[int, PoolFigures]:
+    """Return the figures of each department that was ever funded, by primary key; a few queries however many there are.
+
+    What was transferred to a department, less what went back, counts as `granted` to it.
+    """
+    pools = list(CreditPool.objects.filter(department__in=departments))
+    if not pools:
+        return {}
+    shares, moved = _shares_by_pool(pools), _moved_by_pool(pools)
+    return {
+        pool.department_id: _department_figures(pool, shares.get(pool.pk, {}), moved[pool.pk])
+        for pool in pools
+        if pool.department_id is not None
+    }
 
 
 def departments(*, organization: Organization, departments: list[Department]) -> dict[int, DepartmentFigures]:
@@ -173,31 +219,72 @@ def allocation(row: Allocation) -> AllocationFigures:
     )
 
 
-def _figures(organization: Organization, pools: QuerySet[CreditPool]) -> PoolFigures:
-    own = _sums(pools, "available", "held", "spent", "overdraft_limit")
-    shares = Allocation.objects.filter(pool__in=pools)
-    given = _sums(shares, "remaining", "held", "used", "spent")
-    open_ones = _sums(shares.filter(closed_at__isnull=True), "remaining", "held", "used")
-    moved = dict.fromkeys(LedgerEntry.Kind.values, ZERO)
-    entries = LedgerEntry.objects.filter(
-        Q(target_pool__in=pools) | Q(source_pool__in=pools) | Q(source_allocation__in=shares)
+def next_expiry(*, organization: Organization) -> Expiry | None:
+    """Return when credits expire next, and how many; None where none that are left ever do."""
+    left = GrantBalance.objects.filter(
+        organization=organization,
+        expires_at__isnull=False,
+        credits__gt=F("consumed") + F("expired") + F("withdrawn"),
     )
-    moved |= dict(entries.values_list("kind").annotate(sum=Sum("amount")).order_by())
+    first = left.order_by("expires_at").values_list("expires_at", flat=True).first()
+    if first is None:
+        return None
+    rows = left.filter(expires_at=first)
+    credits = _sums(rows, "credits", "consumed", "expired", "withdrawn")
+    gone = credits["consumed"] + credits["expired"] + credits["withdrawn"]
+    return Expiry(at=first, credits=credits["credits"] - gone)
+
+
+def _department_figures(
+    pool: CreditPool, shares: Mapping[str, Decimal], moved: Mapping[str, Decimal]
+) -> PoolFigures:
     return PoolFigures(
-        available=own["available"],
-        held=own["held"] + given["held"],
-        reserved=given["remaining"],
-        allocated=sum(open_ones.values(), ZERO),
-        used=own["spent"] + given["spent"],
-        granted=moved[LedgerEntry.Kind.GRANT],
-        expired=moved[LedgerEntry.Kind.EXPIRE],
-        withdrawn=moved[LedgerEntry.Kind.WITHDRAW],
-        shortfall_open=shortfalls.open_amount(organization_id=organization.pk),
-        overdraft_limit=own["overdraft_limit"],
+        available=pool.available,
+        held=pool.held + shares.get("holds", ZERO),
+        reserved=shares.get("reserved", ZERO),
+        allocated=shares.get("present", ZERO),
+        used=pool.spent + shares.get("ever", ZERO),
+        granted=moved.get("in", ZERO) - moved.get("out", ZERO),
+        expired=moved.get(LedgerEntry.Kind.EXPIRE, ZERO),
+        withdrawn=moved.get(LedgerEntry.Kind.WITHDRAW, ZERO),
+        shortfall_open=ZERO,
+        overdraft_limit=pool.overdraft_limit,
     )
+
+
+def _shares_by_pool(pools: Collection[CreditPool]) -> dict[int, dict[str, Decimal]]:
+    rows: Any = Allocation.objects.filter(pool__in=pools).values("pool").order_by().annotate(**_SHARES)
+    return {row["pool"]: dict(row) for row in rows}
+
+
+def _moved_by_pool(pools: Collection[CreditPool]) -> dict[int, dict[str, Decimal]]:
+    """Return what came into each pool by transfers, what went back, and what left it or its allocations for good."""
+    entries = LedgerEntry.objects.order_by()
+    leaving = entries.filter(kind__in=[LedgerEntry.Kind.EXPIRE, LedgerEntry.Kind.WITHDRAW])
+    moved: dict[int, dict[str, Decimal]] = {pool.pk: {} for pool in pools}
+    for name, rows, column in (
+        ("in", entries.filter(kind=LedgerEntry.Kind.TRANSFER, target_pool__in=pools), "target_pool"),
+        ("out", entries.filter(kind=LedgerEntry.Kind.TRANSFER, source_pool__in=pools), "source_pool"),
+        ("", leaving.filter(source_pool__in=pools), "source_pool"),
+        ("", leaving.filter(source_allocation__pool__in=pools), "source_allocation__pool"),
+    ):
+        for pool, kind, amount in rows.values_list(column, "kind").annotate(sum=Sum("amount")):
+            which = name or kind
+            moved[pool][which] = moved[pool].get(which, ZERO) + amount
+    return moved
+
+
+def _sum(what: Any, **options: Any) -> Coalesce:
+    return Coalesce(Sum(what, **options), ZERO, output_field=amounts.CreditsField())
+
+
+_SHARES: Final = {
+    "reserved": _sum(F("remaining")),
+    "holds": _sum(F("held")),
+    "ever": _sum(F("spent")),
+    "present": _sum(F("used") + F("held") + F("remaining"), filter=Q(closed_at__isnull=True)),
+}
 
 
 def _sums(rows: QuerySet[Any], *names: str) -> dict[str, Decimal]:
-    return rows.aggregate(
-        **{f"{name}": Coalesce(Sum(F(name)), ZERO, output_field=amounts.CreditsField()) for name in names}
-    )
+    return rows.aggregate(**{f"{name}": _sum(F(name)) for name in names})

@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import BigIntegerField, Case, Count, F, Max, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from credits.amounts import ZERO, CreditsField
-from credits.models import Allocation, CreditPool, DailyUsage, Grant
-from credits.reports.usage import DailySeries, Series
+from credits.models import Allocation, CreditPool, DailyUsage, Grant, UnpricedUse
+from credits.reports.series import DailySeries, Series
 from orgs.models import Organization
 
 
@@ -43,6 +43,64 @@ class Spender:
     credits: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """Something without a price that was asked for: how often it was refused or charged flat, by how many organizations."""
+
+    kind: str
+    name: str
+    refused: int
+    charged: int
+    organizations: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendDay:
+    """Use of one day by all organizations."""
+
+    day: date
+    credits: Decimal
+    requests: int
+
+
+def unpriced(*, since: datetime, limit: int = 10) -> list[Unpriced]:
+    """Return what has no price and was asked for lately, most asked for first."""
+    rows: Any = UnpricedUse.objects.filter(last_at__gte=since).values("kind", "name")
+    found = rows.annotate(
+        all_refused=Sum("refused"),
+        all_charged=Sum("charged"),
+        organizations=Count("organization"),
+        latest=Max("last_at"),
+    ).order_by(-(F("all_refused") + F("all_charged")), "name")[:limit]
+    return [
+        Unpriced(
+            kind=row["kind"],
+            name=row["name"],
+            refused=row["all_refused"],
+            charged=row["all_charged"],
+            organizations=row["organizations"],
+            last_at=row["latest"],
+        )
+        for row in found
+    ]
+
+
+def trend(*, since: date, until: date) -> list[TrendDay]:
+    """Return use of each day, days without any included."""
+    rows: Any = DailyUsage.objects.filter(day__range=(since, until)).values("day")
+    found = {row["day"]: row for row in rows.annotate(c=Sum("credits"), n=Sum("requests")).order_by()}
+    days = [since + timedelta(days=offset) for offset in range((until - since).days + 1)]
+    return [
+        TrendDay(
+            day=day,
+            credits=found[day]["c"] if day in found else ZERO,
+            requests=found[day]["n"] if day in found else 0,
+        )
+        for day in days
+    ]
+
+
 def figures() -> SystemFigures:
     """Return the sums over all organizations; three queries however many there are."""
     pools = CreditPool.objects.aggregate(
@@ -65,21 +123,25 @@ def figures() -> SystemFigures:
 
 
 def daily_use(*, since: date, until: date, top: int = 4) -> DailySeries:
-    """Return use by day, each in its organization's calendar, by organization; beyond the `top` ones it is "Other"."""
+    """Return use by day, each in its organization's calendar, by organization; beyond the `top` ones it is "Other".
+
+    The largest are asked for first, so that thousands of organizations read a few lines.
+    """
     days = [since + timedelta(days=offset) for offset in range((until - since).days + 1)]
     at = {day: index for index, day in enumerate(days)}
-    values: dict[int, list[Decimal]] = {}
-    rows = DailyUsage.objects.filter(day__range=(since, until)).values_list("organization", "day")
-    for organization, day, credits in rows.annotate(sum=Sum("credits")).order_by():
-        values.setdefault(organization, [ZERO] * len(days))[at[day]] += credits
-    ranked = sorted(values, key=lambda one: (-sum(values[one], ZERO), one))
-    shown, rest = (ranked, []) if len(ranked) <= top + 1 else (ranked[:top], ranked[top:])
+    ranked = [row["organization"] for row in _used(since, until).order_by("-sum", "organization")[: top + 2]]
+    shown = ranked if len(ranked) <= top + 1 else ranked[:top]
+    values: dict[int | None, list[Decimal]] = {group: [ZERO] * len(days) for group in [*shown, None]}
+    named = [When(organization=group, then=Value(group)) for group in shown]
+    group: Any = Case(*named, default=Value(None), output_field=BigIntegerField(null=True))
+    rows: Any = DailyUsage.objects.filter(day__range=(since, until)).annotate(group=group)
+    for one, day, credits in rows.values_list("group", "day").annotate(sum=Sum("credits")).order_by():
+        values[one][at[day]] += credits
     found = Organization.objects.in_bulk(shown)
-    series = [_series(found[one].public_id, found[one].name, values[one]) for one in shown]
-    if rest:
-        others = [sum(day, ZERO) for day in zip(*(values[one] for one in rest), strict=True)]
-        series.append(_series("other", "Other", others))
-    return DailySeries(days=days, series=series, total=sum((one.total for one in series), ZERO))
+    lines = [_series(found[one].public_id, found[one].name, values[one]) for one in shown]
+    if len(ranked) > len(shown):
+        lines.append(_series("other", "Other", values[None]))
+    return DailySeries(days=days, series=lines, total=sum((one.total for one in lines), ZERO))
 
 
 def top_spenders(*, since: date, until: date, limit: int = 5) -> list[Spender]:

@@ -17,6 +17,8 @@ from kit.identifiers import public_id
 
 logger = logging.getLogger(__name__)
 
+BROKEN: Final = "Something broke on our side."
+
 _CODES: Final = {
     400: "invalid_request",
     401: "unauthorized",
@@ -74,9 +76,14 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 def _broken(error: Exception) -> Response:
     """Answer what nobody foresaw: an id to ask us with, and nothing of what happened, which the log has."""
+    return _shaped(500, "internal_error", BROKEN, request_id=logged(error))
+
+
+def logged(error: Exception) -> str:
+    """Write down what nobody foresaw and return the id to ask us with."""
     request_id = public_id("req")
     logger.error("unexpected error %s", request_id, exc_info=error)
-    return _shaped(500, "internal_error", "Something broke on our side.", request_id=request_id)
+    return request_id
 
 
 def _framework_error(error: exceptions.APIException) -> Response:

@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits import amounts
+from credits.api import grants
 from kit import transactions
-from kit.errors import InvalidRequest, NotFound
+from kit.errors import InvalidRequest, NotFound, PermissionDenied
 from kit.rest import lists
 from kit.rest.fields import Fields
 from kit.rest.parsing import body_of
@@ -23,7 +24,8 @@ from lago_sync.api import shapes
 from lago_sync.purchases import orders, packages
 from lago_sync.purchases.orders import Order
 from orgs import organizations
-from orgs.access import permissions
+from orgs.access import capabilities, idempotency, permissions
+from orgs.access.callers import SESSION, Caller
 from orgs.access.capabilities import Capability
 from orgs.models import AccessKey, Organization
 
@@ -37,7 +39,7 @@ class AddCredits(APIView):
     @operation(
         summary="Buy credits: a package, or a number of them",
         request=shapes.AddCreditsRequest,
-        answers={202: shapes.AddCreditsAnswer},
+        answers={201: shapes.GrantAnswer, 202: shapes.AddCreditsAnswer},
         errors=(400, 403, 404, 409, 413, 415, 422, 502, 503),
         parameters=(shapes.IDEMPOTENCY_KEY,),
         curl=f'curl -X POST $URL{_CREDITS}/add {_KEY} -H "Content-Type: application/json" '
@@ -45,25 +47,10 @@ class AddCredits(APIView):
         tag="purchases",
     )
     def post(self, request: Request, org_id: str) -> Response:
-        organization = _buyer(request, org_id)
-        order = _order(body_of(request))
-        key = request.headers.get("Idempotency-Key")
-        if key is None:
-            raise InvalidRequest("A purchase needs an Idempotency-Key.")
-        with transactions.durable():
-            purchase, is_new = orders.place(
-                organization=organization,
-                order=order,
-                idempotency_key=key,
-                by=permissions.caller_of(request).actor,
-                now=timezone.now(),
-            )
-            transaction.on_commit(lambda: tasks.enqueue_advance(purchase.pk))
-        return Response(
-            {"purchase": shapes.ordered(purchase)},
-            status=202,
-            headers=None if is_new else {"Idempotent-Replayed": "true"},
-        )
+        body = body_of(request)
+        if body.get("grant") not in (None, False):
+            return _grant(request, permissions.organization_of(request, org_id), body)
+        return _buy(request, _buyer(request, org_id), _order(body))
 
 
 class Purchases(APIView):
@@ -131,8 +118,58 @@ def _buyer(request: Request, org_id: str) -> Organization:
     return organization
 
 
+def _buy(request: Request, organization: Organization, order: Order) -> Response:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        raise InvalidRequest("A purchase needs an Idempotency-Key.")
+    with transactions.durable():
+        purchase, is_new = orders.place(
+            organization=organization,
+            order=order,
+            idempotency_key=key,
+            by=permissions.caller_of(request).actor,
+            now=timezone.now(),
+        )
+        transaction.on_commit(lambda: tasks.enqueue_advance(purchase.pk))
+    return Response(
+        {"purchase": shapes.ordered(purchase)},
+        status=202,
+        headers=None if is_new else {"Idempotent-Replayed": "true"},
+    )
+
+
+def _grant(request: Request, organization: Organization, given: Mapping[str, Any]) -> Response:
+    """Grant credits for nothing, or propose it; raises PermissionDenied (403) for who is no system admin."""
+    caller = permissions.caller_of(request)
+    if not _is_system_admin(caller):
+        raise PermissionDenied("Only system admins grant credits.")
+    with Fields(given) as body:
+        body.flag("grant")
+        credits, reason = _amount(body), body.line("reason", longest=500).strip()
+        if not credits:
+            body.wrong.setdefault("credits", "A number above 0 is needed.")
+        if not reason:
+            body.wrong.setdefault("reason", "This is needed.")
+
+    def give() -> tuple[int, dict[str, Any]]:
+        status, grant = grants.give(
+            organization=organization, credits=credits or amounts.ZERO, reason=reason, by=caller.actor
+        )
+        return status, {"grant": grant}
+
+    return idempotency.once(request, give)
+
+
+def _is_system_admin(caller: Caller) -> bool:
+    """Tell whether a system admin calls, in a browser, or a platform key; no other key lends that power out."""
+    if caller.kind == SESSION and caller.user is not None:
+        return capabilities.is_system_admin(caller.user)
+    return caller.kind == AccessKey.Kind.PLATFORM
+
+
 def _order(given: Mapping[str, Any]) -> Order:
     with Fields(given) as body:
+        body.flag("grant")
         package_code = body.line("package_code", longest=64) or None
         return_url = body.line("return_url", longest=500)
         credits = _amount(body)

@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from credits import amounts
 from credits.api.answers import instant
+from credits.api.grants import GrantShape
 from credits.api.shapes import PoolShape
 from kit.rest.fields import Fields
 from kit.rest.schema import Shape
@@ -19,8 +20,9 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    required=True,
-    description="1 to 128 printable ASCII characters; the same key is the same purchase, for ever",
+    required=False,
+    description="1 to 128 printable ASCII characters; a purchase needs one (400 without), and the same key is the same "
+    "purchase, for ever; a grant may carry one",
 )
 X_ORGANIZATION: Final = OpenApiParameter(
     "X-Organization",
@@ -32,11 +34,15 @@ X_ORGANIZATION: Final = OpenApiParameter(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCreditsRequest(Shape):
-    """Either a package or a number of credits; the price is the portal's."""
+    """Either a package or a number of credits; the price is the portal's. System admins may grant them instead."""
 
     package_code: Annotated[str | None, "as `/packages` lists them"] = None
-    credits: Annotated[str | None, "from 100; must come to a whole minor unit of the currency"] = None
+    credits: Annotated[
+        str | None, "from 100 where they are bought; must come to a whole minor unit of the currency"
+    ] = None
     return_url: Annotated[str | None, "an address of this portal to come back to"] = None
+    grant: Annotated[bool, "a system admin gives the credits as goodwill; nothing is bought"] = False
+    reason: Annotated[str | None, "why they are granted; needed with `grant`"] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,15 @@ class OrderedShape(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCreditsAnswer(Shape):
-    purchase: OrderedShape
+    """What was ordered; with `grant`, the grant that waits for approval."""
+
+    purchase: OrderedShape | None = None
+    grant: GrantShape | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantAnswer(Shape):
+    grant: GrantShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

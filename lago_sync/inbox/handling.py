@@ -37,6 +37,8 @@ _AT_ONCE: Final = 100
 _REASON: Final = 500
 _OF_PURCHASES: Final = ("wallet_transaction.", "invoice.", "payment.")
 _OF_SUBSCRIPTIONS: Final = "subscription."
+_OF_FEES: Final = ("invoice.created", "invoice.payment_status_updated")
+"""Where a plan's invoice may have become paid; a fee of nothing is from the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +133,17 @@ def _claim(message_id: int, now: datetime) -> WebhookMessage | None:
 def _act(message: WebhookMessage, now: datetime) -> str:
     """Look again at what the message is about; returns the state that it ends in."""
     body = json.loads(message.body)
-    if message.webhook_type.startswith(_OF_PURCHASES):
-        named = naming.purchases(body)
-        for purchase_id in named:
-            advancing.advance(purchase_id=purchase_id, now=now)
-        return State.HANDLED if named else State.IGNORED
+    named = naming.purchases(body) if message.webhook_type.startswith(_OF_PURCHASES) else []
+    for purchase_id in named:
+        advancing.advance(purchase_id=purchase_id, now=now)
+    organization = None
     if message.webhook_type.startswith(_OF_SUBSCRIPTIONS):
         organization = naming.organization(body)
-        if organization is not None:
-            plans.refresh(organization=organization, now=now)
-            return State.HANDLED
-    return State.IGNORED
+    elif message.webhook_type in _OF_FEES:
+        organization = naming.payer_of_plan(body)
+    if organization is not None:
+        plans.refresh(organization=organization, now=now)
+    return State.HANDLED if named or organization else State.IGNORED
 
 
 def _done(message: WebhookMessage, state: str, now: datetime) -> bool:

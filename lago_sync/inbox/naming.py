@@ -33,6 +33,16 @@ def organization(body: Mapping[str, Any]) -> Organization | None:
     return found
 
 
+def payer_of_plan(body: Mapping[str, Any]) -> Organization | None:
+    """Return the organization whose plan an invoice is of; None for an invoice of something else, or of nobody here."""
+    invoice = body.get("invoice")
+    if not isinstance(invoice, dict) or invoice.get("invoice_type") != "subscription":
+        return None
+    customer = invoice.get("customer")
+    public_id = _text(customer.get("external_id")) if isinstance(customer, dict) else ""
+    return Organization.objects.filter(public_id=public_id).first() if public_id else None
+
+
 def _text(value: object) -> str:
     """Return a text that PostgreSQL can be asked for, "" for anything else."""
     return value if isinstance(value, str) and value.isprintable() else ""

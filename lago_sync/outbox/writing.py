@@ -1,6 +1,5 @@
 """Writing the outbox: one statement for all usage records of a settled batch."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,25 +11,22 @@ CREDITS_USED: Final = "credits_used"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_INSERT: Final = """
-INSERT INTO lago_sync_outboxevent (organization, transaction_id, code, payload, created_at)
-SELECT o, t, c, p, a FROM json_to_recordset(%s::json) AS v(o text, t text, c text, p jsonb, a timestamptz)
-"""
+_COLUMNS: Final = {
+    "organization": "text",
+    "transaction_id": "text",
+    "code": "text",
+    "payload": "jsonb",
+    "created_at": "timestamptz",
+}
 
 
 def add(*, records: list[Usage]) -> None:
     """Write an event for each record, in the transaction that made it: a reversal is a negative one."""
-    statements.run(_INSERT, json.dumps([_row(record) for record in records]))
+    statements.insert("lago_sync_outboxevent", _COLUMNS, map(_row, records))
 
 
-def _row(record: Usage) -> dict[str, Any]:
-    return {
-        "o": record.organization,
-        "t": str(record.id),
-        "c": CREDITS_USED,
-        "p": _payload(record),
-        "a": record.created_at.isoformat(),
-    }
+def _row(record: Usage) -> tuple[Any, ...]:
+    return record.organization, str(record.id), CREDITS_USED, _payload(record), record.created_at
 
 
 def _payload(record: Usage) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def complete(*, purchase_id: UUID, payment: Payment, now: datetime) -> Purchase:
         reference=purchase.key,
         reason=f"Invoice {payment.invoice_number}",
         by=SYSTEM,
+        paid=grants.Paid(cents=purchase.amount_cents, currency=purchase.currency),
     )
     before = purchase.status
     _fill(purchase, payment, grant_id=granted.pk, now=now)

@@ -2,7 +2,8 @@
 
 Settled purchased top-ups are the completed purchases, one to one, each with one paid credit invoice; invoices consumed
 nothing of a wallet; what was voided was taken back; and the credits of the events are those of the delivered charges
-less the reversals. What Lago has that nobody ordered is listed, and never granted.
+less the reversals; each plan fee in the books has its paid invoice. What Lago has that nobody ordered is listed, and
+never granted.
 """
 
 import logging
@@ -17,7 +18,7 @@ from kit.errors import NotFound
 from lago_sync.client import subscriptions
 from lago_sync.errors import LagoRefused, LagoUnavailable
 from lago_sync.models import Identity, LagoCustomer, LagoSubscription
-from lago_sync.reconcile import payments, usage
+from lago_sync.reconcile import payments, plan_fees, usage
 from lago_sync.reconcile.differences import Difference
 from orgs.models import Organization
 
@@ -39,9 +40,16 @@ def compare(*, organization: Organization, now: datetime) -> Identity:
     before = Identity.objects.filter(organization=organization).first()
     earlier: dict[str, Any] = before.figures if before is not None else {}
     paid = payments.compare(customer)
+    planned = plan_fees.compare(organization)
     used = usage.compare(customer, earlier=earlier, now=now)
-    differences = [*paid.differences, *used.differences, *_subscriptions(organization)]
-    figures = {name: figure.plain() for name, figure in paid.figures.items()} | used.figures
+    differences = [
+        *paid.differences,
+        *planned.differences,
+        *used.differences,
+        *_subscriptions(organization),
+    ]
+    counted = paid.figures | planned.figures
+    figures = {name: figure.plain() for name, figure in counted.items()} | used.figures
     found = {
         "checked_at": now,
         "figures": figures,

@@ -17,7 +17,7 @@ from lago_sync.customers import linking
 from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
 from lago_sync.models import LagoCustomer, LagoSubscription
 from lago_sync.setup import charges
-from lago_sync.subscriptions import mirror
+from lago_sync.subscriptions import fees, mirror
 from lago_sync.subscriptions.mirror import external_id
 from orgs import subscriptions
 from orgs.audit.events import SYSTEM, Actor
@@ -106,16 +106,18 @@ def subscribe(
 
 
 def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | None:
-    """Bring the mirror and the facts of `orgs` in step with Lago; returns the live subscription. Asks Lago.
+    """Bring the mirror and the facts of `orgs` in step with Lago, paid fees included; returns the live subscription.
 
-    None also where the organization is not at Lago. A live subscription of an archived organization is ended there.
+    Asks Lago. None also where the organization is not at Lago. A live subscription of an archived organization is ended there.
     """
     if not LagoCustomer.objects.filter(organization=organization).exists():
         return None
     known = mirror.live(organization=organization)
     if known is not None and organization.status == Organization.Status.ARCHIVED:
         at_lago.terminate(known.external_id)
-    return _look(organization, now, by=SYSTEM)
+    row = _look(organization, now, by=SYSTEM)
+    fees.collect(organization=organization)
+    return row
 
 
 def covers(organization_public_ids: Iterable[str]) -> dict[str, list[Interval]]:
@@ -212,10 +214,13 @@ def _start(organization: Organization, plan_code: str, billing_time: str, now: d
 
 
 def _look(organization: Organization, now: datetime, *, by: Actor) -> LagoSubscription | None:
-    """Ask Lago for all that the organization has or had, and write it."""
+    """Ask Lago for all that the organization has or had, and write it; the fee of a free plan counts at once."""
     found = [_with_plan(one) for one in at_lago.of_customer(organization.public_id, statuses=_ALL)]
     with transactions.durable():
-        return mirror.write(mirror.Look(organization=organization, found=found, at=now), by=by)
+        row = mirror.write(mirror.Look(organization=organization, found=found, at=now), by=by)
+    if row is not None:
+        fees.note_free(row=row)
+    return row
 
 
 def _with_plan(one: Json) -> Json:

@@ -18,6 +18,8 @@ _DETAILS = (
     "name",
     "time_zone",
     "shared_spending",
+    "unpriced",
+    "unpriced_credits",
     "billing_email",
     "legal_name",
     "tax_number",
@@ -41,6 +43,16 @@ class NewOrganization(forms.ModelForm[Organization]):
         return owner
 
 
+class ChangedOrganization(forms.ModelForm[Organization]):
+    """What is charged flat costs something: said at the field, before the database would."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("unpriced") == Organization.Unpriced.FLAT and not cleaned.get("unpriced_credits"):
+            self.add_error("unpriced_credits", "To charge flat, name the credits: more than 0 are expected.")
+        return cleaned
+
+
 @admin.register(Organization)
 class OrganizationAdmin(StaffAdmin[Organization]):
     list_display = ("name", "slug", "public_id", "kind", "status", "currency", "created_at")
@@ -49,6 +61,7 @@ class OrganizationAdmin(StaffAdmin[Organization]):
     ordering = ("-pk",)
     fields = ("public_id", "slug", "kind", "status", "currency", "created_at", *_DETAILS)
     readonly_fields = ("public_id", "slug", "kind", "status", "currency", "created_at")
+    form = ChangedOrganization
     actions = ["suspend", "resume", "archive"]
 
     def get_form(

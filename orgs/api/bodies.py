@@ -32,6 +32,8 @@ class OrganizationChanges(Shape):
     name: str | None = None
     time_zone: str | None = None
     shared_spending: Organization.SharedSpending | None = None
+    unpriced: Organization.Unpriced | None = None
+    unpriced_credits: Annotated[str | None, "decimal in a string: what `flat` charges"] = None
     billing_email: str | None = None
     legal_name: str | None = None
     tax_number: str | None = None

@@ -72,7 +72,7 @@ class OneOrganization(APIView):
         return Response(detail(permissions.caller_of(request), organization))
 
     @operation(
-        summary="Change name, time zone, shared spending and billing details",
+        summary="Change name, time zone, shared spending, what the unpriced costs, and billing details",
         request=bodies.OrganizationChanges,
         answers={200: shapes.OrganizationDetail},
         errors=[400, 403, 404, 409, 415, 422],
@@ -134,10 +134,11 @@ def detail(caller: Caller, organization: Organization) -> dict[str, Any]:
     """Return an organization with what its members may see, and billing details for who may buy."""
     may_buy = permissions.allows(caller, organization, Capability.BUY)
     billing = ("billing_email", "legal_name", "tax_number", "billing_address")
-    settings = ("status", "time_zone", "currency", "shared_spending")
+    settings = ("status", "time_zone", "currency", "shared_spending", "unpriced")
     return {
         **_lines(caller, [organization])[0],
         **{name: getattr(organization, name) for name in settings},
+        "unpriced_credits": f"{organization.unpriced_credits.normalize():f}",
         **{name: getattr(organization, name) if may_buy else None for name in billing},
     }
 

@@ -28,6 +28,8 @@ class OrganizationDetail(Organization):
     time_zone: str
     currency: str
     shared_spending: Annotated[str, "`never`, `without_allocation` or `always`"]
+    unpriced: Annotated[str, "what becomes of a request for something without a price: `refuse` or `flat`"]
+    unpriced_credits: Annotated[str, "credits that `flat` charges for it"]
     billing_email: Annotated[str | None, "this and what follows: null for who may not buy"]
     legal_name: str | None
     tax_number: str | None

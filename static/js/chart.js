@@ -38,7 +38,9 @@ function place(tip, plot, column) {
   tip.style.translate = `${Math.max(0, left)}px 34px`; // CSSOM: allowed under style-src 'self'
 }
 
-for (const plot of document.querySelectorAll("[data-plot]")) {
+function wire(plot) {
+  if (plot.dataset.wired) return;
+  plot.dataset.wired = "";
   const chart = plot.querySelector("svg.chart");
   const tip = plot.querySelector(".tip");
   const texts = (nodes) => [...nodes].map((node) => node.textContent.trim());
@@ -71,3 +73,9 @@ for (const plot of document.querySelectorAll("[data-plot]")) {
     show(at + step);
   });
 }
+
+// Charts that htmx brings in are wired as they come.
+for (const plot of document.querySelectorAll("[data-plot]")) wire(plot);
+document.addEventListener("htmx:load", (event) => {
+  for (const plot of event.detail.elt.querySelectorAll("[data-plot]")) wire(plot);
+});

@@ -58,6 +58,9 @@ class TestDemo:
         ]
         assert Purchase.objects.get(organization__personal_of__email="solo@example.com").credits == 500
         assert Purchase.objects.filter(organization__slug="globex", status="declined").count() == 1
+        of_plans = Grant.objects.filter(source="plan").values_list("organization__slug", "credits")
+        assert {("acme", 15_000), ("sprout", 2_000), ("globex", 6_000)} <= set(of_plans)
+        assert all(one.expires_at > timezone.now() for one in Grant.objects.filter(source="plan"))
         [at_lago] = lago.api("GET", f"customers/{acme.public_id}/subscriptions").json()["subscriptions"]
         assert at_lago["plan_code"] == "enterprise"
         assert at_lago["started_at"] < (timezone.now() - timedelta(days=27)).isoformat()

@@ -2,14 +2,17 @@
 
 import re
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from credits.ledger import charging
 from kit import transactions
-from orgs import departments, memberships
+from orgs import departments, memberships, subscriptions
 from orgs.audit.events import SYSTEM
+from orgs.clock import read
+from orgs.models import Plan
 from tests.factories import credits as make
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +26,7 @@ ORDER = [
     ("holds", r'FROM "credits_hold".*FOR NO KEY UPDATE'),
     ("quotas", r"INSERT INTO credits_quotausage"),
     ("shortfalls", r'FROM "credits_shortfall".*FOR NO KEY UPDATE'),
+    ("grants", r'FROM "credits_grantbalance".*FOR NO KEY UPDATE'),
     ("rollups", r"INSERT INTO credits_dailyusage"),
     ("audit head", r"audit_audithead.*(FOR NO KEY UPDATE|ON CONFLICT)"),
 ]
@@ -118,7 +122,15 @@ def test_a_capture_on_a_closed_allocation(monkeypatch, team):
 
 def test_a_charge_that_settles_a_debt(monkeypatch, team):
     make.captured(make.held(team, None, 100), 150)
-    check_order(monkeypatch, lambda: make.grant(team, 500), "pools", "shortfalls", "rollups", "audit head")
+    check_order(
+        monkeypatch,
+        lambda: make.grant(team, 500),
+        "pools",
+        "grants",
+        "shortfalls",
+        "rollups",
+        "audit head",
+    )
 
 
 def test_allocating_while_a_debt_is_open(monkeypatch, team):
@@ -152,6 +164,69 @@ def test_revoking_while_a_debt_is_open(monkeypatch, team):
     )
 
 
+def test_a_reversal_of_what_has_expired_meanwhile(monkeypatch, team):
+    make.grant(team, 50, source="promotion", priority=1, lives=timedelta(days=1))
+    charge = make.charged(team, make.member(team, 20), 10)
+    with make.later("2 days"):
+        make.expire_grants(team)
+        check_order(
+            monkeypatch,
+            lambda: make.reversal(charge),
+            "pools",
+            "allocations",
+            "grants",
+            "rollups",
+            "audit head",
+        )
+
+
+def test_an_expiry_that_needs_allocations(monkeypatch, team):
+    make.grant(team, 50, lives=timedelta(days=1))
+    make.fund(make.department(team), 30)
+    make.member(team, 110)
+    with make.later("2 days"):
+        check_order(
+            monkeypatch,
+            lambda: make.expire_grants(team),
+            "pools",
+            "allocations",
+            "grants",
+            "audit head",
+        )
+
+
+def test_a_renewal_that_needs_allocations(monkeypatch, team):
+    start = read() - timedelta(days=30)
+    _pay(team, 4900, start)
+    make.member(team, 6090)
+    make.captured(make.held(team, None, 10), 20)
+    check_order(
+        monkeypatch,
+        lambda: _pay(team, 2450, start + timedelta(days=30)),
+        "pools",
+        "allocations",
+        "grants",
+        "shortfalls",
+        "rollups",
+        "audit head",
+    )
+
+
+def _pay(team, cents, start):
+    with transactions.durable():
+        subscriptions.fee_paid(
+            subscription=make.subscribe(team, "professional"),
+            plan=Plan.objects.get(code="professional"),
+            period_start=start,
+            period_end=start + timedelta(days=30),
+            amount_cents=cents,
+            full_amount_cents=4900,
+            currency="USD",
+            reference=f"INV {start}",
+            by=SYSTEM,
+        )
+
+
 def test_a_transfer(monkeypatch, team):
     department = make.department(team, 10)
     check_order(monkeypatch, lambda: make.fund(department, 5), "pools", "audit head")
@@ -159,7 +234,7 @@ def test_a_transfer(monkeypatch, team):
 
 def test_a_reversal(monkeypatch, team):
     charge = make.charged(team, make.member(team, 20), 10)
-    check_order(monkeypatch, lambda: make.reversal(charge), "pools", "allocations", "rollups")
+    check_order(monkeypatch, lambda: make.reversal(charge), "pools", "allocations", "grants", "rollups")
 
 
 def test_removing_a_member(monkeypatch, team):

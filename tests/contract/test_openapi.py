@@ -109,7 +109,7 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
 
 def key_for(path: str) -> str:
     """Return the kind of key that the operation is for."""
-    if path.endswith("/introspect"):
+    if path.endswith(("/introspect", "/billing/system")):
         return "PLATFORM"
     return "ORGANIZATION" if path.startswith("/api/v1/usage") else "PERSONAL"
 

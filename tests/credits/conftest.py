@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from credits.pricing import table
+from credits.pricing import sizes, table
 
 
 @pytest.fixture(autouse=True)
 def _fresh_prices() -> Iterator[None]:
-    table.forget()
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     table.forget()
+    sizes.forget()

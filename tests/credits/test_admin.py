@@ -1,19 +1,35 @@
-"""Django admin of the ledger: books are read-only, credits enter by an action with a reason, lists stay cheap."""
+"""Django admin of the ledger: books are read-only, lists stay cheap; what staff do there is in test_acting.py."""
 
 import re
 from decimal import Decimal
 
 import pytest
 from django.contrib import admin
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from credits.models import Allocation, CreditPool, Grant, Hold, LedgerEntry, Price, UsageRecord
+from credits.ledger import burndown, proposals, withdrawals
+from credits.models import (
+    Allocation,
+    CreditPool,
+    Grant,
+    Hold,
+    LedgerEntry,
+    Price,
+    ProposedGrant,
+    Shortfall,
+    UsageRecord,
+    Verification,
+    Withdrawal,
+)
+from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
 from tests.factories import credits as ledger
 from tests.factories import orgs
 
-BOOKS = (Grant, Hold, LedgerEntry, UsageRecord)
+BOOKS = (Grant, Hold, LedgerEntry, ProposedGrant, Shortfall, UsageRecord, Verification, Withdrawal)
 
 pytestmark = pytest.mark.django_db
 
@@ -25,77 +41,10 @@ def staff():
     return client
 
 
-def pools_url():
-    return reverse("admin:credits_creditpool_changelist")
-
-
-def chosen(pool, **fields):
-    return {"action": "grant_credits", "_selected_action": [pool.pk], **fields}
-
-
-class TestGrantingCredits:
-    def test_asks_how_many_and_why_then_grants_and_audits(self, staff):
-        organization = ledger.team(10)
-        pool = CreditPool.objects.get(organization=organization)
-        asked = staff.post(pools_url(), chosen(pool)).content.decode()
-        [reference] = re.findall(r'name="reference" value="(\w+)"', asked)
-
-        answer = staff.post(
-            pools_url(),
-            chosen(
-                pool, apply="1", credits="25.5", source="goodwill", reason="An outage", reference=reference
-            ),
-        )
-
-        assert answer.status_code == 302
-        pool.refresh_from_db()
-        assert pool.available == Decimal("35.5")
-        assert Grant.objects.get(source="goodwill").reason == "An outage"
-        event = AuditEvent.objects.filter(action="credits.granted", after__reason="An outage").get()
-        assert event.actor_kind == "system_admin"
-
-    def test_a_second_click_grants_nothing(self, staff):
-        pool = CreditPool.objects.get(organization=ledger.team(10))
-        fields = chosen(pool, apply="1", credits="5", source="goodwill", reason="Once", reference="abc")
-
-        staff.post(pools_url(), fields)
-        staff.post(pools_url(), fields)
-
-        pool.refresh_from_db()
-        assert pool.available == 15
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [{"reason": ""}, {"credits": "0"}, {"credits": "-1"}, {"credits": "NaN"}, {"source": "purchase"}],
-    )
-    def test_refuses_bad_input_and_grants_nothing(self, staff, wrong):
-        pool = CreditPool.objects.get(organization=ledger.team(10))
-        fields = {"credits": "5", "source": "goodwill", "reason": "Why", "reference": "abc"} | wrong
-
-        answer = staff.post(pools_url(), chosen(pool, apply="1", **fields))
-
-        assert answer.status_code == 422
-        assert Grant.objects.count() == 1
-
-    def test_is_not_for_people_who_are_no_staff(self):
-        pool = CreditPool.objects.get(organization=ledger.team(10))
-        client = Client()
-        client.force_login(orgs.user())
-
-        client.post(
-            pools_url(), chosen(pool, apply="1", credits="5", source="goodwill", reason="x", reference="y")
-        )
-
-        assert Grant.objects.count() == 1
-
-
 class TestTheBooks:
     @pytest.mark.parametrize("model", [*BOOKS, CreditPool, Allocation], ids=lambda model: model.__name__)
     def test_can_be_read_but_not_added_to_changed_or_deleted(self, staff, rf, model):
-        organization = ledger.team(10)
-        member = ledger.member(organization, 5)
-        ledger.settled(ledger.charge(organization, member, 1))
-        ledger.settled(ledger.hold(organization, member, 1))
+        _fill(ledger.team(10), 1)
         name = f"admin:credits_{model._meta.model_name}"
         row = model.objects.first()
 
@@ -109,11 +58,7 @@ class TestTheBooks:
     def test_a_list_asks_the_same_number_of_queries_however_long(
         self, staff, django_assert_max_num_queries, model
     ):
-        organization = ledger.team(100)
-        for _ in range(6):
-            member = ledger.member(organization, 5)
-            ledger.settled(ledger.charge(organization, member, 1))
-            ledger.settled(ledger.hold(organization, member, 1))
+        _fill(ledger.team(100), 6)
 
         with django_assert_max_num_queries(12):
             staff.get(reverse(f"admin:credits_{model._meta.model_name}_changelist"))
@@ -125,6 +70,17 @@ class TestTheBooks:
 
         assert [row.organization_id for row in page.context["cl"].result_list] == [organization.pk]
         assert other.pk != organization.pk
+
+
+class TestGrants:
+    def test_show_what_became_of_them(self, staff):
+        organization = ledger.team(10)
+        ledger.charged(organization, None, 4)
+        with transaction.atomic():
+            burndown.burn(organization_ids=[organization.pk])
+        page = staff.get(reverse("admin:credits_grant_changelist"))
+        shown = re.findall(r'class="field-(\w+)[^"]*">([^<]*)<', page.content.decode())
+        assert {("granted", "10"), ("left", "6"), ("consumed", "4"), ("expires", "never")} <= set(shown)
 
 
 class TestPrices:
@@ -151,4 +107,35 @@ class TestPrices:
 def test_every_model_that_staff_must_see_has_a_page():
     shown = {model.__name__ for model in admin.site._registry if model._meta.app_label == "credits"}
 
-    assert {"CreditPool", "Allocation", "Grant", "Hold", "UsageRecord", "LedgerEntry"} <= shown
+    books = {model.__name__ for model in BOOKS}
+    assert books | {"CreditPool", "Allocation", "Price"} <= shown
+
+
+def _fill(organization, count):
+    """Make some rows of every book."""
+    for number in range(count):
+        member = ledger.member(organization, 2)
+        ledger.charged(organization, member, 1)
+        ledger.captured(ledger.held(organization, member, 1), 2)
+        ledger.settled(ledger.hold(organization, None, 0))
+        grant = ledger.grant(organization, 3)
+        with transaction.atomic():
+            withdrawals.withdraw(
+                organization=organization,
+                grant_source=grant.source,
+                grant_reference=grant.reference,
+                credits=Decimal(1),
+                reference=f"refund {number}",
+                reason="Refunded",
+                by=SYSTEM,
+            )
+            proposals.propose(
+                organization=organization,
+                source="goodwill",
+                credits=Decimal(1_000_000),
+                reference=f"gift {number}",
+                reason="A gift",
+                by=SYSTEM,
+            )
+        now = timezone.now()
+        Verification.objects.create(started_at=now, finished_at=now, organizations=1, laws=1, violations=0)

@@ -3,12 +3,16 @@
 `test_every_constraint_is_tried` walks the models, so that a new constraint without a case here turns it red.
 """
 
+from decimal import Decimal
+
 import pytest
 from django.apps import apps
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import ForeignKey
 
-from credits.models import Hold, UsageRecord
+from credits.ledger import withdrawals
+from credits.models import Grant, Hold, UsageRecord
+from orgs.audit.events import SYSTEM
 from tests.factories import credits as make
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +25,8 @@ def columns_of_grant(**changed):
     return (
         {"id": "gen_random_uuid()", "source": "'plan'", "credits": 1, "reference": "'r'", "reason": "''"}
         | {
+            "priority": 1,
+            "currency": "''",
             "granted_by": "'me'",
             "created_at": "now()",
             "organization_id": ":team",
@@ -111,8 +117,45 @@ def price(**changed):
     return (
         {"kind": "'tokens'", "name": "'m'", "size": "''", "quality": "''", "provider": "''", "input_price": 0}
         | {"output_price": 0, "each_price": 0, "default_output_tokens": 1, "valid_from": "'2020-01-01'"}
+        | {"changed_at": "now()"}
         | changed
     )
+
+
+def withdrawal(**changed):
+    return (
+        {"id": "gen_random_uuid()", "organization_id": ":team", "grant_id": ":grant", "reference": "'r'"}
+        | {"credits": 3, "withdrawn": 2, "owed": 1, "reason": "''", "made_by": "'me'", "created_at": "now()"}
+        | changed
+    )
+
+
+def proposed(**changed):
+    return (
+        {"id": "gen_random_uuid()", "organization_id": ":team", "source": "'goodwill'", "credits": 1}
+        | {"reference": "'r'", "reason": "''", "status": "'pending'", "proposed_by": "'me'"}
+        | {"proposed_at": "now()", "decided_by": "''"}
+        | changed
+    )
+
+
+def balance(**changed):
+    sets = ", ".join(f"{name} = {value}" for name, value in changed.items())
+    return f"UPDATE credits_grantbalance SET {sets} WHERE grant_id = :grant"
+
+
+def size(organization):
+    return {
+        "organization_id": organization,
+        "model": "'m'",
+        "calls": 1,
+        "percentile_95": 1,
+        "refreshed_at": "now()",
+    }
+
+
+def twice(sql):
+    return f"{sql};{sql}"
 
 
 def insert(table, columns):
@@ -129,7 +172,89 @@ def own(**changed):
     return f"UPDATE credits_allocation SET {sets} WHERE id = :allocation"
 
 
+DECIDED = {"decided_at": "now()", "decided_by": "'you'"}
+
 CASES = [
+    *(
+        ("grant_paid_names_its_currency", insert("credits_grant", columns_of_grant(**bad)))
+        for bad in ({"paid_cents": 1}, {"paid_cents": -1, "currency": "'USD'"})
+    ),
+    ("grant_expires_after_it_was_made", insert("credits_grant", columns_of_grant(expires_at="now()"))),
+    *(
+        ("grant_balance_uses_no_more_than_was_granted", balance(**bad))
+        for bad in (
+            {"consumed": -1},
+            {"expired": -1},
+            {"withdrawn": -1},
+            {"consumed": 50, "expired": 30, "withdrawn": "20.000001"},
+            {"consumed": NAN},
+            {"credits": NAN},
+        )
+    ),
+    ("withdrawal_once_per_reference", twice(insert("credits_withdrawal", withdrawal()))),
+    *(
+        ("withdrawal_is_taken_or_owed", insert("credits_withdrawal", withdrawal(**bad)))
+        for bad in (
+            {"owed": 2},
+            {"withdrawn": 4, "owed": -1},
+            {"withdrawn": -1, "owed": 4},
+            {"credits": 0, "withdrawn": 0, "owed": 0},
+            {"credits": NAN, "owed": NAN},
+        )
+    ),
+    ("proposed_grant_once_per_reference", twice(insert("credits_proposedgrant", proposed()))),
+    *(
+        ("proposed_grant_above_zero", insert("credits_proposedgrant", proposed(credits=bad)))
+        for bad in (0, -1, NAN)
+    ),
+    *(
+        ("proposed_grant_is_decided_whole", insert("credits_proposedgrant", proposed(**bad)))
+        for bad in (
+            DECIDED,
+            {"status": "'declined'"},
+            DECIDED | {"status": "'approved'"},
+            DECIDED | {"status": "'declined'", "grant_id": ":grant"},
+            DECIDED | {"status": "'bogus'"},
+        )
+    ),
+    (
+        "proposed_grant_is_decided_by_another",
+        insert("credits_proposedgrant", proposed(**DECIDED | {"status": "'declined'", "decided_by": "'me'"})),
+    ),
+    *(
+        (
+            "ledger_entry_that_leaves_names_its_grant",
+            insert("credits_ledgerentry", entry(kind=kind, target_pool_id="NULL")),
+        )
+        for kind in ("'expire'", "'withdraw'")
+    ),
+    (
+        "price_of_organization_once_per_start",
+        twice(insert("credits_price", price(organization_id=":team"))),
+    ),
+    *(
+        ("price_ends_after_it_starts", insert("credits_price", price(valid_until=bad)))
+        for bad in ("'2020-01-01'", "'2019-12-31'")
+    ),
+    ("output_size_of_everybody", twice(insert("credits_outputsize", size("NULL")))),
+    ("output_size_of_organization", twice(insert("credits_outputsize", size(":team")))),
+    (
+        "unpriced_use_once_per_organization",
+        twice(
+            insert(
+                "credits_unpriceduse",
+                {"organization_id": ":team", "kind": "'tokens'", "name": "'m'", "refused": 0, "charged": 0}
+                | {"first_at": "now()", "last_at": "now()"},
+            )
+        ),
+    ),
+    *(
+        (
+            "usage_record_forgiveness_moves_nothing",
+            insert("credits_usagerecord", usage(kind="'forgiveness'", corrects=":some_uuid", **bad)),
+        )
+        for bad in ({}, {"credits": 0, "cost": 0})
+    ),
     *(("credit_pool_not_below_its_overdraft", pool(available=bad)) for bad in ("-0.000001", NAN)),
     ("credit_pool_not_below_its_overdraft", pool(overdraft_limit=5, available="-5.000001")),
     *(("credit_pool_held_not_negative", pool(held=bad)) for bad in ("-0.000001", NAN)),
@@ -323,11 +448,23 @@ def books():
     make.department(team, 10)
     user = make.member(team, 20)
     make.captured(make.held(team, user, 5), 5)
+    grant = Grant.objects.get(organization=team)
+    with transaction.atomic():
+        withdrawals.withdraw(
+            organization=team,
+            grant_source=grant.source,
+            grant_reference=grant.reference,
+            credits=Decimal(1),
+            reference="refund",
+            reason="refunded",
+            by=SYSTEM,
+        )
     return {
         ":team": team.pk,
         ":pool": make.pool(team).pk,
         ":user": f"'{user.pk}'",
         ":allocation": make.allocation(team, user).pk,
+        ":grant": f"'{grant.pk}'",
         ":some_uuid": f"'{UsageRecord.objects.get().pk}'",
     }
 
@@ -384,7 +521,7 @@ def test_every_constraint_of_the_models_is_in_the_database():
 class TestBooks:
     """Law 4: entries, grants and usage records are never changed or deleted, by anybody, SQL included."""
 
-    TABLES = ("credits_ledgerentry", "credits_usagerecord", "credits_grant")
+    TABLES = ("credits_ledgerentry", "credits_usagerecord", "credits_grant", "credits_withdrawal")
 
     @pytest.mark.parametrize("table", TABLES)
     @pytest.mark.parametrize("role", ["origin", "replica"])

@@ -3,14 +3,14 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from credits.ledger import charging, grants
+from credits.ledger import burndown, charging, expiries, grants, statements
 from credits.ledger.commands import (
     CaptureHold,
     Command,
@@ -24,7 +24,7 @@ from credits.ledger.commands import (
     Spender,
 )
 from credits.ledger.reversals import Reversed, reverse
-from credits.models import Allocation, CreditPool, Grant, Price
+from credits.models import Allocation, CreditPool, Grant, GrantBalance, Price
 from credits.pricing import table
 from credits.pricing.costs import Cost, CreditsCost
 from credits.sharing import allocations, transfers
@@ -74,15 +74,41 @@ def limit_calls(organization: Organization, *, day: int | None = None, month: in
     subscribe(organization, plan.code)
 
 
-def grant(organization: Organization, credits: object, *, reference: str = "") -> Grant:
+def grant(
+    organization: Organization,
+    credits: object,
+    *,
+    reference: str = "",
+    source: str = "promotion",
+    lives: timedelta | None = None,
+    **fields: Any,
+) -> Grant:
+    """Grant credits, which live for so long by the ledger's clock where that is said."""
     with transaction.atomic():
         return grants.grant(
             organization=organization,
-            source=Grant.Source.PROMOTION,
+            source=source,
             credits=Decimal(str(credits)),
             reference=reference or f"grant {next(_numbers)}",
+            expires_at=None if lives is None else statements.clock() + lives,
             by=SYSTEM,
+            **fields,
         )
+
+
+def burn(organization: Organization) -> None:
+    with transaction.atomic():
+        burndown.announce(burndown.burn(organization_ids=[organization.pk]))
+
+
+def expire_grants(organization: Organization) -> Decimal:
+    with transaction.atomic():
+        return expiries.expire(organization=organization)
+
+
+def left(grant: Grant) -> Decimal:
+    """Return what is left of the grant as of the last burn."""
+    return GrantBalance.objects.get(pk=grant.pk).left
 
 
 def member(

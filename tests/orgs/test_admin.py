@@ -138,6 +138,16 @@ class TestSearch:
             assert "Seq Scan" not in rows.explain(), lookup
 
 
+SETTINGS = {
+    "name": "Acme",
+    "time_zone": "UTC",
+    "shared_spending": "without_allocation",
+    "unpriced": "refuse",
+    "unpriced_credits": "0",
+    "billing_email": "",
+}
+
+
 class TestActs:
     def test_make_an_organization_with_its_owner(self, client, staff):
         owner = make.user()
@@ -153,16 +163,31 @@ class TestActs:
 
     def test_show_a_refusal_and_change_nothing(self, client, world):
         organization = world.organization
-        body = {"name": "Acme", "time_zone": "Mars/Olympus", "shared_spending": "never", "billing_email": ""}
+        body = SETTINGS | {"time_zone": "Mars/Olympus", "shared_spending": "never"}
         answer = client.post(url(Organization, "change", organization.pk), body, follow=True)
         assert "IANA" in answer.content.decode()
         organization.refresh_from_db()
         assert (organization.time_zone, organization.shared_spending) == ("UTC", "without_allocation")
 
     def test_change_settings(self, client, world):
-        body = {"name": "Acme", "time_zone": "UTC", "shared_spending": "never", "billing_email": ""}
+        body = SETTINGS | {"shared_spending": "never"}
         client.post(url(Organization, "change", world.organization.pk), body)
         assert (last().action, last().after) == ("organization.updated", {"shared_spending": "never"})
+
+    def test_choose_what_the_unpriced_costs(self, client, world):
+        body = SETTINGS | {"unpriced": "flat", "unpriced_credits": "2.5"}
+        client.post(url(Organization, "change", world.organization.pk), body)
+        assert (last().action, last().after) == (
+            "organization.updated",
+            {"unpriced": "flat", "unpriced_credits": "2.5"},
+        )
+
+    def test_refuse_a_flat_charge_of_nothing_at_its_field(self, client, world):
+        body = SETTINGS | {"unpriced": "flat"}
+        answer = client.post(url(Organization, "change", world.organization.pk), body)
+        assert "more than 0" in answer.context["adminform"].form.errors["unpriced_credits"][0]
+        world.organization.refresh_from_db()
+        assert world.organization.unpriced == "refuse"
 
     def test_suspend_resume_archive(self, client, world):
         for action, status in [("suspend", "suspended"), ("resume", "active"), ("archive", "archived")]:

@@ -66,6 +66,11 @@ class TestUpdate:
             ("time_zone", "../../etc/passwd"),
             ("billing_email", "nobody"),
             ("shared_spending", "sometimes"),
+            ("unpriced", "sometimes"),
+            *[
+                ("unpriced_credits", bad)
+                for bad in ("", "-1", "1e3", "NaN", "0.0000001", "1000000000.1", "\uff11")
+            ],
             ("currency", "EUR"),
             ("status", "active"),
             ("kind", "personal"),
@@ -76,6 +81,35 @@ class TestUpdate:
         with transaction.atomic(), pytest.raises(ValidationError) as refused:
             organizations.update(organization=make.team(), changes={field: value}, by=SYSTEM)
         assert set(refused.value.details) == {field}
+
+    def test_chooses_what_the_unpriced_costs_and_keeps_it_when_only_the_amount_changes(self):
+        team = make.team()
+        with transaction.atomic():
+            changes = {"unpriced": "flat", "unpriced_credits": "2.5"}
+            organizations.update(organization=team, changes=changes, by=SYSTEM)
+            organizations.update(organization=team, changes={"unpriced_credits": "3.000000"}, by=SYSTEM)
+        team.refresh_from_db()
+        assert (team.unpriced, team.unpriced_credits) == ("flat", 3)
+        event = AuditEvent.objects.filter(organization=team.public_id).latest("sequence")
+        assert (event.before, event.after) == (
+            {"unpriced_credits": "2.500000"},
+            {"unpriced_credits": "3.000000"},
+        )
+
+    @pytest.mark.parametrize(
+        ("before", "changes"),
+        [
+            ({}, {"unpriced": "flat"}),
+            ({}, {"unpriced": "flat", "unpriced_credits": "0"}),
+            ({"unpriced": "flat", "unpriced_credits": 1}, {"unpriced_credits": "0.000000"}),
+        ],
+    )
+    def test_judges_the_choice_and_the_amount_as_they_will_stand(self, before, changes):
+        team = make.team()
+        Organization.objects.filter(pk=team.pk).update(**before)
+        with transaction.atomic(), pytest.raises(ValidationError) as refused:
+            organizations.update(organization=team, changes=changes, by=SYSTEM)
+        assert set(refused.value.details) == {"unpriced_credits"}
 
 
 class TestStatus:

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from kit.errors import Conflict, NotFound, ValidationError
-from orgs import subscriptions
+from orgs import signals, subscriptions
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
 from orgs.models import Plan, PlanFee, Subscription
@@ -17,7 +17,12 @@ from tests.factories import orgs as make
 pytestmark = pytest.mark.django_db
 JANUARY, FEBRUARY, MARCH = (datetime(2027, month, 1, tzinfo=UTC) for month in (1, 2, 3))
 PERIOD: dict[str, Any] = {"period_start": JANUARY, "period_end": FEBRUARY}
-FEE: dict[str, Any] = {"amount_cents": 1900, "currency": "USD", "reference": "INV-1"}
+FEE: dict[str, Any] = {
+    "amount_cents": 1900,
+    "full_amount_cents": 1900,
+    "currency": "USD",
+    "reference": "INV-1",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -89,23 +94,69 @@ class TestSetPlan:
 
 
 class TestFeePaid:
-    def test_counts_once_per_period(self, starter):
-        first, is_new = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
-        again, is_new_again = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
-        assert (first, is_new, is_new_again) == (again, True, False)
+    @pytest.fixture
+    def pay(self, starter):
+        """Return what tells of a paid fee, and how often it was announced."""
+
+        def tell(**terms):
+            asked = {"subscription": starter, "plan": starter.plan, "by": SYSTEM} | PERIOD | FEE | terms
+            return subscriptions.fee_paid(**asked)
+
+        return tell
+
+    @pytest.fixture
+    def announced(self):
+        heard: list[PlanFee] = []
+
+        def listen(*, fee, **_):
+            heard.append(fee)
+
+        signals.fee_paid.connect(listen)
+        yield heard
+        signals.fee_paid.disconnect(listen)
+
+    def test_counts_once_per_period_and_is_announced_once(self, pay, announced):
+        first, is_new = pay()
+        again, is_new_again = pay()
+        assert (first, is_new, is_new_again, announced) == (again, True, False, [first])
         assert AuditEvent.objects.filter(action="subscription.fee_paid").count() == 1
 
-    def test_refuses_another_amount_for_a_paid_period(self, starter):
-        subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
-        with pytest.raises(Conflict):
-            subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **(FEE | {"amount_cents": 1}))
+    def test_of_another_plan_in_the_same_period_is_another_fee(self, pay, announced):
+        pay()
+        pay(plan=Plan.objects.get(code="professional"), amount_cents=4900, full_amount_cents=4900)
+        assert len(announced) == 2
 
-    def test_database_keeps_one_a_period_and_none_below_zero(self, starter):
-        fee, _ = subscriptions.fee_paid(subscription=starter, by=SYSTEM, **PERIOD, **FEE)
-        with pytest.raises(IntegrityError, match="plan_fee_not_negative"), transaction.atomic():
-            PlanFee.objects.filter(pk=fee.pk).update(amount_cents=-1)
+    @pytest.mark.parametrize(
+        "other",
+        [{"amount_cents": 1}, {"currency": "EUR"}, {"full_amount_cents": 3800}, {"period_end": MARCH}],
+    )
+    def test_refuses_other_terms_for_a_paid_period(self, pay, other):
+        pay()
+        with pytest.raises(Conflict):
+            pay(**other)
+
+    def test_keeps_what_an_upgrade_gave_back(self, pay, starter):
+        fee, _ = pay(
+            plan=Plan.objects.get(code="professional"),
+            amount_cents=2450,
+            full_amount_cents=4900,
+            replaced_plan=starter.plan,
+            credited_cents=950,
+            replaced_full_cents=1900,
+        )
+        assert (fee.replaced_plan, fee.credited_cents, fee.replaced_full_cents) == (starter.plan, 950, 1900)
+
+    def test_database_keeps_one_a_period_and_amounts_within_the_price(self, pay, starter):
+        fee, _ = pay()
+        for values in ({"amount_cents": -1}, {"amount_cents": 1901}):
+            with pytest.raises(IntegrityError, match="plan_fee_is_part_of_the_price"), transaction.atomic():
+                PlanFee.objects.filter(pk=fee.pk).update(**values)
+        with pytest.raises(IntegrityError, match="plan_fee_credit_is_part"), transaction.atomic():
+            PlanFee.objects.filter(pk=fee.pk).update(credited_cents=1, replaced_full_cents=1)
         with pytest.raises(IntegrityError, match="plan_fee_once_per_period"), transaction.atomic():
-            PlanFee.objects.create(subscription=starter, period_start=JANUARY, period_end=MARCH, **FEE)
+            PlanFee.objects.create(
+                subscription=starter, plan=starter.plan, period_start=JANUARY, period_end=MARCH, **FEE
+            )
 
 
 class TestStates:

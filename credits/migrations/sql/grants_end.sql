@@ -1,4 +1,4 @@
--- Grants made before they had priorities: the order of `credits.ledger.grants.PRIORITIES`, and a balance each.
+-- Grants made before they had priorities: the order of `credits.ledger.priorities`, and a balance each.
 SELECT portal_unmake_append_only(ARRAY['credits_grant']);
 UPDATE credits_grant SET priority = CASE source WHEN 'promotion' THEN 10 WHEN 'goodwill' THEN 20 WHEN 'plan' THEN 30
   WHEN 'adjustment' THEN 40 WHEN 'migration' THEN 50 ELSE 60 END;

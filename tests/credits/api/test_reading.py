@@ -49,7 +49,7 @@ class TestUsage:
             "total_credits", "total_requests", "total_tokens", "previous_credits", "start_date", "end_date", "breakdown",
         }  # fmt: skip
         rows = body["breakdown"]
-        assert set(rows[0]) == {"key", "label", "credits", "requests", "tokens", "share"}
+        assert set(rows[0]) == {"key", "label", "credits", "requests", "tokens", "share", "previous_credits"}
         assert total(rows) == Decimal(body["total_credits"]) > 0
         assert sum(one["requests"] for one in rows) == body["total_requests"]
         assert sum(one["tokens"] for one in rows) == body["total_tokens"]
@@ -162,6 +162,6 @@ def test_models_list_the_prices_that_hold_now(scene):
     assert not {"old-model", "next-model"} & set(names)
     ours = next(one for one in rows if one["name"] == MODEL)
     assert ours == {
-        "kind": "tokens", "name": MODEL, "provider": "acme", "size": "", "quality": "", "input_price": "0.0001",
+        "kind": "tokens", "name": MODEL, "own": False, "provider": "acme", "size": "", "quality": "", "input_price": "0.0001",
         "output_price": "0.0002", "cached_input_price": None, "each_price": "0", "currency": "USD",
     }  # fmt: skip

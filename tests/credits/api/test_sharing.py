@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 POOL = {
     "org_id", "available", "held", "reserved", "allocated", "used", "granted", "expired", "withdrawn", "shortfall_open",
-    "overdraft_limit", "value_cents", "currency", "allocation_percentage", "usage_percentage", "runway_days", "next_expiry",
+    "overdraft_limit", "value_cents", "currency", "allocation_percentage", "usage_percentage", "runway_days", "runway_state", "next_expiry",
     "quota", "departments",
 }  # fmt: skip
 ALLOCATION = {

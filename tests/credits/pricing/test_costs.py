@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from credits import amounts
+from credits.ledger import checking
+from credits.pricing import table
 from credits.pricing.costs import CreditsCost, ImagesCost, MoneyCost, TokensCost, UnitsCost
 from kit.errors import ValidationError
 from tests.factories import credits as make
@@ -73,6 +76,81 @@ class TestCharge:
     def test_keeps_the_tokens_that_came_with_money(self):
         charge = cost_of(MoneyCost(Decimal(1), model="any", input_tokens=7, output_tokens=8))
         assert (charge.model, charge.input_tokens, charge.output_tokens) == ("any", 7, 8)
+
+
+@pytest.mark.django_db
+class TestWhatMustNotComeBack:
+    """Of the system that this one replaces: scenarios H.49 and H.50, and its defects in what a request costs."""
+
+    def test_an_amount_below_one_credit_is_not_free(self):
+        assert [cost_of(CreditsCost(Decimal(x))).credits for x in ("0.0009", "0.0087")] == [
+            Decimal("0.0009"),
+            Decimal("0.0087"),
+        ]
+
+    def test_ten_times_a_tenth_is_one(self):
+        team = make.team(1)
+        make.settle(*[make.charge(team, None, CreditsCost(Decimal("0.1"))) for _ in range(10)])
+        assert make.pool(team).available == 0
+
+    def test_the_markup_is_of_the_cost_not_of_the_total_and_is_kept(self):
+        charge = cost_of(MoneyCost(Decimal(1)))
+        assert charge.credits == 110  # a tenth of the total would be 111.111112
+        assert (charge.price["cost"], charge.price["markup_percent"], charge.price["currency"]) == (
+            "1",
+            "10",
+            "USD",
+        )
+
+    def test_every_charge_keeps_what_the_provider_asked(self):
+        make.price("painter", kind="images", each_price="0.04")
+        make.price("house", input_price="0.001")
+        costs = [
+            MoneyCost(Decimal(1)),
+            TokensCost("house", 5, 5),
+            ImagesCost("painter", 1),
+            UnitsCost("api_call", Decimal(2)),
+        ]
+        assert [cost_of(cost).price["cost"] for cost in costs] == ["1", "0.005", "0.04", "0.02"]
+
+    def test_a_question_deducts_nothing_not_even_a_call(self):
+        team = make.team(100)
+        make.limit_calls(team, day=1)
+        for byok in (False, True):
+            checking.estimate(make.hold(team, None, MoneyCost(Decimal("0.1")), byok=byok))
+            assert checking.check(make.hold(team, None, MoneyCost(Decimal("0.1")), byok=byok)).refusal is None
+        assert make.pool(team).available == 100
+        assert (
+            make.settled(make.charge(team, None, 1)).charge.credits == 1
+        )  # the one call of the day is still there
+
+    def test_a_higher_markup_is_a_higher_cost(self):
+        plans = ["founders_friend", "enterprise", "professional", "starter"]
+        found = [cost_of(MoneyCost(Decimal(1)), plan).credits for plan in plans]
+        assert found == sorted(set(found))
+
+    def test_an_unknown_model_is_priced_by_the_default(self):
+        make.price("*", output_price="0.01")
+        assert cost_of(TokensCost("unheard-of", 0, 10)).credits == 11
+
+    def test_no_tokens_cost_nothing_and_a_billion_cost_what_they_cost(self):
+        make.price("house", input_price="0.0000001", output_price="0.000000000000001")
+        assert cost_of(TokensCost("house", 0, 0)).credits == 0
+        assert cost_of(TokensCost("house", 10**9, 10**9)).credits == Decimal("11000.00011")
+
+    def test_a_table_that_cannot_be_read_makes_nothing_free(self, monkeypatch):
+        team = make.team(100)
+        make.price("house", output_price="0.01")
+
+        def down(*_):
+            raise OperationalError("the database is gone")
+
+        monkeypatch.setattr(table.statements, "rows", down)
+        table.forget()
+        [outcome] = make.settle(make.charge(team, None, TokensCost("house", 0, 10)))
+        monkeypatch.undo()
+        assert outcome.status == 503
+        assert make.pool(team).available == 100
 
 
 amounts_of_money = st.decimals(min_value=0, max_value=10**6, places=12)

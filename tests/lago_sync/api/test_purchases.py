@@ -1,20 +1,24 @@
 """Buying through the API: who may, what comes back, one purchase a key, and nothing that mints credits."""
 
 import json
+from decimal import Decimal
 from uuid import uuid4
 
+import jsonschema
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from credits.models import Grant
+from credits.models import Grant, ProposedGrant
 from lago_sync import tasks
 from lago_sync.models import HealthCheck, Package, Purchase
 from lago_sync.purchases import advancing
 from orgs.access import keys
+from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from tests.concurrency.racing import race
 from tests.contract import openapi
+from tests.factories import credits as make
 from tests.factories import orgs
 from tests.factories.api import Http, done, refused, scene
 from tests.factories.lago import lago, lago_process  # noqa: F401
@@ -101,7 +105,9 @@ class TestOrdering:
             ({"package_code": 5}, {"package_code"}),
             ({"package_code": "credits-5000", "amount_cents": 1}, {"amount_cents"}),
             ({"credits": "1000", "currency": "HUF"}, {"currency"}),
-            ({"credits": "5000", "grant": True, "reason": "x"}, {"grant", "reason"}),
+            ({"credits": "5000", "reason": "x"}, {"reason"}),
+            ({"credits": "5000", "grant": False, "reason": "x"}, {"reason"}),
+            ({"credits": "5000", "grant": 0}, {"grant"}),
             ({"credits": 5000.0}, {"credits"}),
             ({"credits": "-5000"}, {"credits"}),
             ({"credits": "1e4"}, {"credits"}),
@@ -161,6 +167,106 @@ class TestWho:
     def test_two_callers_keys_do_not_meet(self, scene):
         one, other = (done(add(scene.http(who), scene), 202)["purchase"]["id"] for who in ("owner", "admin"))
         assert one != other
+
+
+GRANT = {"grant": True, "credits": "250.5", "reason": "Our outage"}
+
+
+@pytest.mark.django_db
+class TestGranting:
+    """System admins give credits; nothing is bought, nothing goes to Lago."""
+
+    def test_gives_the_credits_at_once_and_says_so(self, scene):
+        before = make.pool(scene.org).available
+        answer = done(add(scene.http("system_admin"), scene, GRANT, key=None), 201)
+        grant = Grant.objects.get(source="goodwill")
+        assert answer == {
+            "grant": {
+                "id": str(grant.pk),
+                "status": "granted",
+                "source": "goodwill",
+                "credits": "250.5",
+                "reason": "Our outage",
+                "granted_by": scene.id_of("system_admin"),
+                "expires_at": None,
+                "created_at": grant.created_at.isoformat().replace("+00:00", "Z"),
+            }
+        }
+        assert make.pool(scene.org).available - before == Decimal("250.5")
+        assert not Purchase.objects.exists()
+        event = AuditEvent.objects.get(action="credits.granted", target=str(grant.pk))
+        assert (event.actor_kind, event.after["reason"]) == ("system_admin", "Our outage")
+
+    def test_above_the_threshold_waits_for_another_admin(self, scene, settings):
+        settings.GRANT_APPROVAL_THRESHOLD = 250
+        before = make.pool(scene.org).available
+        answer = done(add(scene.http("system_admin"), scene, GRANT), 202)
+        assert answer.keys() == {"grant"}
+        assert (answer["grant"]["status"], answer["grant"]["credits"]) == ("pending_approval", "250.5")
+        waiting = ProposedGrant.objects.get()
+        assert (str(waiting.pk), waiting.status) == (answer["grant"]["id"], "pending")
+        assert make.pool(scene.org).available == before
+
+    @pytest.mark.parametrize("threshold", [250, 251])
+    def test_a_repeat_with_its_key_gives_nothing_more(self, scene, settings, threshold):
+        settings.GRANT_APPROVAL_THRESHOLD = threshold
+        http = scene.http("system_admin")
+        first, again = add(http, scene, GRANT), add(http, scene, GRANT)
+        assert again["Idempotent-Replayed"] == "true"
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert Grant.objects.filter(source="goodwill").count() + ProposedGrant.objects.count() == 1
+        refused(add(http, scene, {**GRANT, "credits": "1"}), 409, "idempotency_conflict")
+
+    @pytest.mark.parametrize(
+        ("who", "status"),
+        [("owner", 403), ("admin", 403), ("billing_admin", 403), ("manager", 403), ("member", 403), ("outsider", 404)],
+    )  # fmt: skip
+    def test_is_for_system_admins_only(self, scene, who, status):
+        before = Grant.objects.count()
+        refused(add(scene.http(who), scene, GRANT), status)
+        assert Grant.objects.count() == before
+
+    @pytest.mark.parametrize(
+        ("kind", "status"), [("membership", 403), ("personal", 403), ("organization", 403), ("platform", 201)]
+    )
+    def test_of_the_keys_only_a_platform_key_may(self, scene, kind, status):
+        assert add(scene.key(kind, "billing:write", who="owner"), scene, GRANT).status_code == status
+
+    def test_a_system_admins_own_keys_do_not_lend_the_power_out(self, scene):
+        orgs.member(scene.org, who=scene.people["system_admin"])
+        refused(add(scene.key("personal", "billing:write", who="system_admin"), scene, GRANT), 403)
+
+    @pytest.mark.parametrize(
+        ("changes", "fields"),
+        [
+            ({"reason": None}, {"reason"}),
+            ({"reason": "  "}, {"reason"}),
+            ({"reason": "x" * 501}, {"reason"}),
+            ({"credits": None}, {"credits"}),
+            ({"credits": "0"}, {"credits"}),
+            ({"credits": "-1"}, {"credits"}),
+            ({"credits": 5.0}, {"credits"}),
+            ({"credits": "1000000001"}, {"credits"}),
+            ({"grant": "yes"}, {"grant"}),
+            ({"package_code": "credits-5000"}, {"package_code"}),
+            ({"return_url": "/x"}, {"return_url"}),
+            ({"source": "purchase"}, {"source"}),
+        ],
+        ids=str,
+    )
+    def test_names_what_is_wrong_and_gives_nothing(self, scene, changes, fields):
+        before = Grant.objects.count()
+        answer = add(scene.http("system_admin"), scene, GRANT | changes)
+        assert set(refused(answer, 422, "validation_error")) == fields
+        assert (Grant.objects.count(), ProposedGrant.objects.count()) == (before, 0)
+
+    def test_answers_in_the_shapes_that_are_promised(self, scene, settings):
+        [operation] = [one for one in openapi.operations() if one.path.endswith("/add")]
+        for threshold, status in ((251, 201), (250, 202)):
+            settings.GRANT_APPROVAL_THRESHOLD = threshold
+            shape = openapi.answer_schema(operation, status)
+            shown = done(add(scene.http("system_admin"), scene, GRANT, key=f"{status}"), status)
+            jsonschema.Draft7Validator(shape).validate(shown)
 
 
 @pytest.mark.django_db

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from credits.models import Grant
 from lago_sync.models import Purchase
 from lago_sync.purchases import completion
 from lago_sync.purchases.completion import NotAsOrdered, Payment
@@ -174,6 +175,11 @@ class TestTheRow:
         )
         with pytest.raises(IntegrityError, match="wallet_transaction_id"), transaction.atomic():
             completion.complete(purchase_id=other.pk, payment=forged, now=timezone.now())
+
+    def test_says_in_the_grant_what_was_paid_for_it(self, shop):
+        shop.advance(paid(shop))
+        grant = Grant.objects.get(organization=shop.organization, source="purchase")
+        assert (grant.paid_cents, grant.currency) == (4500, "USD")
 
     @pytest.mark.parametrize(
         ("values", "name"),

@@ -11,6 +11,7 @@ from kit.errors import NotFound
 from lago_sync.models import HealthCheck, Identity, LagoCustomer, LagoSubscription, OutboxEvent, Purchase
 from lago_sync.reconcile import identity, payments, polling, usage
 from lago_sync.subscriptions import plans
+from orgs.models import PlanFee
 from tests.factories import credits as make
 from tests.factories import orgs
 from tests.lago_sync.reconcile.story import DAY
@@ -105,6 +106,40 @@ class TestPayments:
     def test_a_top_up_counts_though_the_list_of_wallets_leaves_its_wallet_out(self, story, team, monkeypatch):
         monkeypatch.setattr(payments.wallets, "of_customer", lambda _: iter([]))
         assert compare(story, team).figures["top_ups"] == {"ours": "1", "lagos": "1"}
+
+
+class TestPlanFees:
+    @pytest.fixture
+    def subscriber(self, story):
+        team = story.team("starter")
+        [invoice] = story.invoices(team)
+        story.lago.pay(invoice["lago_id"])
+        story.lago.drain()
+        return team
+
+    def test_a_paid_one_that_is_not_taken_yet_is_on_its_way(self, story, subscriber):
+        books = compare(story, subscriber)
+        assert books.figures["plan_fees"] == {"ours": "0", "lagos": "0"}
+        assert books.differences == []
+
+    def test_each_that_was_taken_has_its_paid_invoice(self, story, subscriber):
+        plans.refresh(organization=subscriber, now=story.now())
+        books = compare(story, subscriber)
+        assert books.figures["plan_fees"] == {"ours": "1", "lagos": "1"}
+        assert books.differences == []
+
+    def test_one_whose_payment_lago_does_not_show_any_more_is_named(self, story, subscriber):
+        plans.refresh(organization=subscriber, now=story.now())
+        PlanFee.objects.update(reference="LOST-1")
+        books = compare(story, subscriber)
+        assert books.figures["plan_fees"] == {"ours": "1", "lagos": "0"}
+        assert whats(books) == ["The plan fee in invoice LOST-1 is not paid at Lago"]
+        assert books.differences[0]["ours"] == "$19.00"
+
+    def test_that_of_a_free_plan_needs_no_invoice(self, story):
+        team = story.team("founders_friend")
+        assert PlanFee.objects.count() == 1
+        assert compare(story, team).figures["plan_fees"] == {"ours": "0", "lagos": "0"}
 
 
 class TestSubscriptions:

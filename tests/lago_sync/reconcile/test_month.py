@@ -60,6 +60,7 @@ def test_a_month(story):
         "consumed_by_invoices": ("0", "0"),
         "voided": ("0", "0"),
         "credit_invoices": ("1", "1"),
+        "plan_fees": ("0", "0"),
         "events": ("13", "13"),
         "event_credits": (f"{spent.normalize():f}", f"{spent.normalize():f}"),
     }

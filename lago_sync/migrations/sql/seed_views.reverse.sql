@@ -1,0 +1,1 @@
+DROP VIEW org_billing_metrics, top_credit_users_by_org, user_multi_org_credits, org_billing_summary;

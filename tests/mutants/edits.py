@@ -1,0 +1,446 @@
+"""Bugs of money code, each a small edit, and the test that must turn red for it.
+
+An edit names the text that it replaces; where that text is gone the run fails, so that no mutant is lost unseen.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_OVERSPENDING: Final = "tests/concurrency/test_overspending.py::"
+_WAITING: Final = "tests/concurrency/test_waiting_requests.py::"
+_UNKNOWN: Final = "tests/concurrency/test_unknown_outcomes.py::"
+_ORDER: Final = "tests/concurrency/test_lock_order.py::"
+_CHARGING: Final = "tests/credits/ledger/test_charging.py::"
+_HOLDS: Final = "tests/credits/ledger/test_holds.py::"
+_PAYERS: Final = "tests/credits/ledger/test_payers.py::"
+_REVERSALS: Final = "tests/credits/ledger/test_reversals.py::"
+_SHARING: Final = "tests/credits/sharing/test_allocations.py::"
+_QUOTAS: Final = "tests/credits/limits/test_quotas.py::"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One bug. `edits` are pairs of what stands there and what shall; `in_database` says that migrations make it."""
+
+    name: str
+    file: str
+    test: str
+    edits: tuple[tuple[str, str], ...]
+    in_database: bool = False
+
+
+MUTANTS: Final = (
+    Mutant(
+        "drop the lock on pools",
+        "credits/ledger/payers.py",
+        _OVERSPENDING + "test_a_hundred_workers_on_one_pool_never_spend_more_than_it_has",
+        (
+            (
+                'CreditPool.objects.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)',
+                "CreditPool.objects",
+            ),
+        ),
+    ),
+    Mutant(
+        "drop the lock on allocations",
+        "credits/ledger/payers.py",
+        _OVERSPENDING + "test_a_hundred_workers_on_one_allocation_never_spend_more_than_it_has",
+        (
+            (
+                'Allocation.objects.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)',
+                "Allocation.objects",
+            ),
+        ),
+    ),
+    Mutant(
+        "swap the order of pools",
+        "credits/ledger/payers.py",
+        _ORDER + "test_pools_are_locked_organization_first_then_by_key",
+        (
+            (
+                'F("department_id").asc(nulls_first=True), "pk"',
+                'F("department_id").desc(nulls_last=True), "-pk"',
+            ),
+        ),
+    ),
+    Mutant(
+        "drop the check of what is there",
+        "credits/ledger/spending.py",
+        _PAYERS + "TestAllocation::test_refuses_more_than_it_has_and_moves_nothing",
+        (("if payers.free(row) >= needed or happened:", "if row is not None:"),),
+    ),
+    Mutant(
+        "trust what was read before the lock",
+        "credits/ledger/rounds.py",
+        _WAITING + "TestARequestThatWaits::test_is_refused_when_its_member_is_removed_meanwhile",
+        (
+            ("        self.standings = standing.read(asked)\n", ""),
+            (
+                "        self.locked = payers.lock(",
+                "        self.standings = standing.read(asked)\n        self.locked = payers.lock(",
+            ),
+        ),
+    ),
+    Mutant(
+        "count the refused",
+        "credits/ledger/spending.py",
+        _CHARGING + "TestBatch::test_admits_first_fit_in_arrival_order",
+        (
+            (
+                "if payers.free(row) >= needed or happened:",
+                'if payers.free(row) - getattr(row, "refused", ZERO) >= needed or happened:',
+            ),
+            (
+                "    refusal.payer = payers.ref_of(row)\n",
+                '    refusal.payer = payers.ref_of(row)\n    setattr(row, "refused", needed)\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "skip the transaction key",
+        "credits/ledger/keys.py",
+        _CHARGING + "TestRepeat::test_answers_with_the_first_charge_and_takes_nothing",
+        (
+            (
+                "    return set(statements.rows(_CLAIM, json.dumps(rows))) if rows else set()",
+                "    return {spend.key for spend, _ in spends}",
+            ),
+        ),
+    ),
+    Mutant(
+        "ignore the content of a repeat",
+        "credits/ledger/replays.py",
+        _CHARGING + "TestRepeat::test_with_other_content_is_refused_and_moves_nothing",
+        (("if key.kind != kind or key.content != command.content():", "if key.kind != kind:"),),
+    ),
+    Mutant(
+        "leave the member out of the content",
+        "credits/ledger/commands.py",
+        _CHARGING + "TestRepeat::test_with_another_member_or_model_is_refused",
+        (("return digest(user and user.hex, self.service,", "return digest(None, self.service,"),),
+    ),
+    Mutant(
+        "remember the key of a refusal",
+        "credits/ledger/rounds.py",
+        _CHARGING + "TestRepeat::test_of_a_refused_request_may_succeed_later",
+        (("isinstance(c, (PlaceHold, MakeCharge)) and c.key in claimed]", "isinstance(c, ())]"),),
+    ),
+    Mutant(
+        "call a failed commit a refusal",
+        "credits/ledger/charging.py",
+        _UNKNOWN + "test_a_commit_that_fails_is_unknown_and_a_keyed_retry_has_one_effect",
+        (("if committing or (", "if ("),),
+    ),
+    Mutant(
+        "skip the membership after the lock",
+        "credits/ledger/standing.py",
+        _WAITING + "TestARequestThatWaits::test_is_refused_when_its_member_is_removed_meanwhile",
+        (("self.membership_ended_at is not None or not self.user_is_active", "not self.user_is_active"),),
+    ),
+    Mutant(
+        "skip the key's revocation",
+        "credits/ledger/standing.py",
+        _WAITING + "TestARequestThatWaits::test_is_refused_when_its_key_is_revoked_meanwhile",
+        (
+            (
+                "self.key_id is None or self.key_revoked_at is not None or expired",
+                "self.key_id is None or expired",
+            ),
+        ),
+    ),
+    Mutant(
+        "let the suspended spend",
+        "credits/ledger/standing.py",
+        _CHARGING + "TestRefusal::test_of_a_suspended_organization",
+        (('if self.status == "suspended":', 'if self.status == "sleeping":'),),
+    ),
+    Mutant(
+        "let a closed allocation open the pool",
+        "credits/ledger/standing.py",
+        _PAYERS + "TestAllocation::test_when_revoked_is_a_limit_of_nothing_in_every_mode",
+        (
+            (
+                "limited = self.allocation_id is not None and self.allocation_is_limited",
+                "limited = self.allocation_id is not None and self.allocation_is_limited and self.allocation_closed_at is None",
+            ),
+        ),
+    ),
+    Mutant(
+        "let the department's members reach the organization's pool",
+        "credits/ledger/standing.py",
+        _PAYERS + "TestWithoutAllocation::test_a_member_of_a_funded_department_is_limited_to_its_pool",
+        (("return own if limited else pools[:1]", "return own if limited else pools"),),
+    ),
+    Mutant(
+        "ignore the limit of shortfalls",
+        "credits/ledger/spending.py",
+        _CHARGING + "TestShortfall::test_above_the_limit_refuses_new_holds_and_charges",
+        (("if stands.shortfall_open > settings.SHORTFALL_LIMIT:", "if stands.shortfall_open < 0:"),),
+    ),
+    Mutant(
+        "let holds use the overdraft",
+        "credits/ledger/payers.py",
+        "tests/credits/ledger/test_overdrafts.py::test_a_hold_or_charge_never_uses_the_overdraft",
+        (
+            (
+                "return row.available if isinstance(row, CreditPool) else row.remaining",
+                "return row.available + row.overdraft_limit if isinstance(row, CreditPool) else row.remaining",
+            ),
+        ),
+    ),
+    Mutant(
+        "forget what a hold returns",
+        "credits/ledger/payers.py",
+        _HOLDS + "TestRelease::test_returns_all_that_was_held",
+        (("    row.held -= credits\n    _add_free(row, credits)", "    row.held -= credits"),),
+    ),
+    Mutant(
+        "capture another time with other figures",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestCapture::test_with_other_figures_is_refused_and_moves_nothing",
+        (("if hold.captured_content != command.content():", 'if hold.captured_content == "":'),),
+    ),
+    Mutant(
+        "release what was captured",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestRelease::test_of_a_captured_hold_is_refused",
+        (
+            (
+                "elif hold.status == Hold.Status.CAPTURED or hold.captured_content:",
+                'elif hold.status == "over":',
+            ),
+        ),
+    ),
+    Mutant(
+        "let a late capture keep the hold",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestLateCapture::test_takes_like_an_overage_and_the_hold_stays_expired",
+        (
+            (
+                "late = hold.expires_at <= stands.clock or hold.status == Hold.Status.EXPIRED",
+                "late = hold.status == Hold.Status.EXPIRED",
+            ),
+        ),
+    ),
+    Mutant(
+        "capture for ever",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestLateCapture::test_later_than_seven_days_is_refused",
+        (("if stands.clock - hold.expires_at > LATE_CAPTURE:", "if stands.clock < hold.created_at:"),),
+    ),
+    Mutant(
+        "expire before the time",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestExpiry::test_leaves_a_hold_whose_time_is_not_over",
+        (
+            (
+                "if hold.status == Hold.Status.ACTIVE and hold.expires_at <= stands.clock:",
+                "if hold.status == Hold.Status.ACTIVE:",
+            ),
+        ),
+    ),
+    Mutant(
+        "let overdue holds keep credits from others",
+        "credits/ledger/charging.py",
+        _HOLDS + "TestAnOverdueHold::test_keeps_no_credits_from_the_next_request",
+        (
+            (
+                "    return overdue.of_payer(refusal.payer) if refusal.payer is not None else []",
+                "    return []",
+            ),
+        ),
+    ),
+    Mutant(
+        "let strangers end a hold",
+        "credits/ledger/holding.py",
+        _HOLDS + "TestWhoMayEndIt::test_another_key_does_not_know_it",
+        (
+            (
+                "if command.reach == Reach.OWN and command.spender.made_by != hold.placed_by:",
+                'if command.spender.made_by == "":',
+            ),
+        ),
+    ),
+    Mutant(
+        "settle a shortfall for ever",
+        "credits/ledger/shortfalls.py",
+        _CHARGING + "TestShortfall::test_is_charged_by_the_next_grant_before_anybody_spends_it",
+        (("shortfall.settled += taken", "shortfall.settled += ZERO"),),
+    ),
+    Mutant(
+        "leave shortfalls open",
+        "credits/ledger/corrections.py",
+        _CHARGING + "TestShortfall::test_is_charged_by_the_next_grant_before_anybody_spends_it",
+        (
+            (
+                "    record(locked, shortfalls.settle(locked, organizations={organization.pk}))",
+                "    payers.write(locked)",
+            ),
+        ),
+    ),
+    Mutant(
+        "reverse twice",
+        "credits/ledger/reversals.py",
+        _REVERSALS + "TestReversal::test_again_with_the_same_figures_answers_the_first",
+        (("    if earlier is not None:\n", "    if earlier is not None and earlier.credits < 0:\n"),),
+    ),
+    Mutant(
+        "give back more than it cost",
+        "credits/ledger/reversals.py",
+        _REVERSALS + "TestReversal::test_of_more_than_it_cost_or_of_nothing_is_refused",
+        (("not ZERO < amount <= most:", "not ZERO < amount:"),),
+    ),
+    Mutant(
+        "give back to a closed allocation",
+        "credits/ledger/reversals.py",
+        _REVERSALS + "TestWhereItReturns::test_to_the_pool_of_a_closed_allocation",
+        (("elif row.closed_at is None and charge.created_at >= row.opened_at:", "elif row is not None:"),),
+    ),
+    Mutant(
+        "round down",
+        "credits/amounts.py",
+        "tests/credits/pricing/test_costs.py::TestCharge::test_rounds_up_so_that_nothing_is_free",
+        (
+            (
+                "amount.quantize(STEP, rounding=ROUND_CEILING, context=_EXACT)",
+                'amount.quantize(STEP, rounding="ROUND_FLOOR", context=_EXACT)',
+            ),
+        ),
+    ),
+    Mutant(
+        "count a refusal against the quota",
+        "credits/ledger/spending.py",
+        _QUOTAS + "TestQuota::test_is_not_counted_by_a_refusal",
+        (
+            ("    counted = _count(book, stands, day_of(command, stands), happened=happened)\n", ""),
+            (
+                "    payer = None\n    if priced.credits:\n",
+                "    counted = _count(book, stands, day_of(command, stands), happened=happened)\n    payer = None\n    if priced.credits:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "allow one call more",
+        "credits/limits/quotas.py",
+        _QUOTAS + "TestQuota::test_refuses_the_call_after_the_last",
+        (("if self.used[row] >= limit and not beyond:", "if self.used[row] > limit and not beyond:"),),
+    ),
+    Mutant(
+        "keep the call of a released hold",
+        "credits/limits/quotas.py",
+        _QUOTAS + "TestGivingBack::test_by_a_release",
+        (("self.used[row] -= 1", "self.used[row] -= 0"),),
+    ),
+    Mutant(
+        "allocate what the pool has not",
+        "credits/sharing/allocations.py",
+        _SHARING + "TestSet::test_gives_all_that_the_pool_has_and_not_more",
+        (("if difference > ZERO and difference > pool.available:", "if difference > 1_000_000:"),),
+    ),
+    Mutant(
+        "lower an allocation below what is used",
+        "credits/sharing/allocations.py",
+        _SHARING + "TestSet::test_lowers_to_what_is_used_and_held_and_not_below",
+        (("if -difference > allocation.remaining:", "if -difference > 1_000_000:"),),
+    ),
+    Mutant(
+        "take from a department what it has not",
+        "credits/sharing/transfers.py",
+        _SHARING + "TestDepartments::test_credits_taken_back_from_a_department_are_what_it_has_unspent",
+        (("if source.available < abs(credits):", "if source.available < -1_000_000:"),),
+    ),
+    Mutant(
+        "let a leaver keep the allocation",
+        "credits/receivers.py",
+        _SHARING + "TestDepartments::test_removing_a_member_returns_what_is_unspent",
+        (
+            (
+                '    signals.membership_ended.connect(_return_of_leaver, dispatch_uid="credits.membership_ended")\n',
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "burn the last grants first",
+        "credits/ledger/burndown.py",
+        "tests/credits/ledger/test_burndown.py::TestBurning::test_uses_presents_before_what_was_paid_for",
+        (("return grant.priority, ends is None, ends or", "return -grant.priority, ends is None, ends or"),),
+    ),
+    Mutant(
+        "expire what holds keep",
+        "credits/ledger/burndown.py",
+        "tests/credits/ledger/test_expiries.py::TestCreditsInHolds::test_expire_when_the_hold_ends_uncaptured",
+        (("one.left - in_holds.get(one.pk, ZERO)", "one.left"),),
+    ),
+    Mutant(
+        "expire before its time",
+        "credits/ledger/expiries.py",
+        "tests/credits/ledger/test_expiries.py::TestAGrantThatIsOver::test_lives_until_its_time",
+        (
+            (
+                "if one.expires_at is not None and one.expires_at <= at and free[one.pk]",
+                "if one.expires_at is not None and free[one.pk]",
+            ),
+        ),
+    ),
+    Mutant(
+        "expire from the smallest first",
+        "credits/ledger/takings.py",
+        "tests/credits/ledger/test_expiries.py::TestAGrantThatIsOver::test_takes_the_pool_first_and_then_the_largest_and_leaves_the_others_whole",
+        (("return -payers.free(row), payers.ref_of(row)", "return payers.free(row), payers.ref_of(row)"),),
+    ),
+    Mutant(
+        "grant a reference twice",
+        "credits/ledger/grants.py",
+        "tests/credits/ledger/test_grants.py::TestGrant::test_again_with_the_same_terms_answers_with_the_first_and_moves_nothing",
+        (("    if earlier is not None:\n        return earlier\n", ""),),
+    ),
+    Mutant(
+        "withdraw a reference twice",
+        "credits/ledger/withdrawals.py",
+        "tests/credits/ledger/test_withdrawals.py::test_again_answers_with_the_first_and_moves_nothing",
+        (
+            (
+                "    if earlier is not None:\n        return _same(",
+                "    if earlier is not None and earlier.credits < 0:\n        return _same(",
+            ),
+        ),
+    ),
+    Mutant(
+        "give back to a grant that is over",
+        "credits/ledger/burndown.py",
+        "tests/credits/ledger/test_burndown.py::TestAReversal::test_after_its_grant_expired_comes_back_as_goodwill_of_thirty_days",
+        (
+            (
+                "return balance.expires_at is not None and balance.expires_at <= now",
+                "return balance.expires_at is not None and balance.expires_at < balance.grant.created_at",
+            ),
+        ),
+    ),
+    Mutant(
+        "give back what staff forgave",
+        "credits/ledger/reversals.py",
+        "tests/credits/ledger/test_forgiveness.py::TestAReversalAfterIt::test_gives_back_what_was_paid_and_no_more",
+        (("most = charge.cost - forgiveness.of_charge(charge_id=charge.pk)", "most = charge.cost"),),
+    ),
+    Mutant(
+        "set the overdraft below what is used",
+        "credits/ledger/pools.py",
+        "tests/credits/ledger/test_pools.py",
+        (("    if pool.available < -credits:\n", "    if pool.available < -credits - 1_000_000:\n"),),
+    ),
+    Mutant(
+        "let usage records be changed",
+        "credits/migrations/sql/append_only.sql",
+        "tests/credits/test_constraints.py::TestBooks::test_refuse_update_and_delete",
+        (("'credits_usagerecord', ", ""),),
+        in_database=True,
+    ),
+    Mutant(
+        "let a hold end twice in the database",
+        "credits/migrations/sql/holds_end_once.sql",
+        "tests/credits/test_constraints.py::TestAnEndedHold::test_ends_no_second_time",
+        (("IF OLD.status <> 'active' AND", "IF OLD.status = 'over' AND"),),
+        in_database=True,
+    ),
+)

@@ -1,0 +1,65 @@
+"""The ledger against a plain model of it: thousands of steps, every balance compared and every law proved after each."""
+
+import sys
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from credits.ledger import charging, holding, overdue, payers, shortfalls
+from tests.stateful.machine import LedgerMachine
+from tests.stateful.world import World
+
+pytestmark = pytest.mark.django_db
+
+STEPS = 5_000
+STEPS_OF_A_STORY = 50
+
+
+@pytest.fixture
+def machine():
+    class Machine(LedgerMachine):
+        world = World()
+
+    return Machine
+
+
+def live(machine, *, stories, phases=(Phase.generate, Phase.shrink)):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            derandomize=True,
+            database=None,
+            deadline=None,
+            print_blob=False,
+            report_multiple_bugs=False,
+            max_examples=stories,
+            stateful_step_count=STEPS_OF_A_STORY,
+            suppress_health_check=list(HealthCheck),
+            phases=phases,
+        ),
+    )
+
+
+def test_the_ledger_does_in_five_thousand_steps_what_the_model_says(machine):
+    live(machine, stories=STEPS // 40)  # not every story is told to its end
+    sys.stdout.write(f"{machine.steps:,} steps\n")
+    assert machine.steps >= STEPS
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "wrong"),
+    [
+        (shortfalls, "settle", lambda locked, *, organizations: []),
+        (overdue, "of_payer", lambda payer: []),
+        (payers, "most_of", lambda row, cost: min(cost, max(payers.free(row), 0))),
+        (holding, "LATE_CAPTURE", charging.MOST_TOGETHER * holding.LATE_CAPTURE),
+    ],
+    ids=["debts stay open", "overdue holds keep credits", "no overdraft", "captures for ever"],
+)
+def test_a_rule_that_is_broken_is_found(machine, monkeypatch, module, name, wrong):
+    """Negative control: the machine is awake."""
+    monkeypatch.setattr(module, name, wrong)
+    with pytest.raises(AssertionError):
+        live(machine, stories=150, phases=[Phase.generate])
+    sys.stdout.write(f"found within {machine.steps:,} steps\n")
