@@ -166,7 +166,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make load ARGS=", description=__doc__)
     parser.add_argument("--seconds", type=float, default=12.0, help="of one load (default: %(default)s)")
     parser.add_argument(
-        "--credits", type=int, default=4000, help="to be spent in each load (default: %(default)s)"
+        "--credits", type=int, default=1000, help="to be spent in each load (default: %(default)s)"
     )
     parser.add_argument(
         "--clients", type=lambda text: [int(one) for one in text.split(",")], default=list(CLIENTS)

@@ -73,6 +73,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--few", type=int, default=10_000, help="usage records of the small database (default: %(default)s)"
     )
     parser.add_argument("--n", type=int, default=400, help="repetitions (default: %(default)s)")
+    parser.add_argument(
+        "--turns", type=int, default=40, help="of 25 holds in each database (default: %(default)s)"
+    )
     parser.add_argument("--only", default=",".join(_PARTS), help="default: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="default: var/bench/scale-<time>.json")
     parser.add_argument("--folder", default=str(machine.FOLDER), help="of the database, logs and results")

@@ -16,7 +16,6 @@ from bench.scale_figures import Hold, ratio
 from billing_portal.embedded.places import DATABASE, Instance
 
 _SMALL: Final = "portal_small"
-_TURNS: Final = 40
 _IN_A_TURN: Final = 25
 _WARM_UPS: Final = 200
 
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace, instance: Instance) -> list[Hold]:
     build = [(options.organizations, options.members, half) for half in halves]
     with _worker(_url(instance, _SMALL), build) as small, _worker(instance.database_url, []) as large:
         pairs = list(zip(holds, (small, large), strict=True))
-        for turn in range(_TURNS):
+        for turn in range(options.turns):
             for hold, pipe in pairs if turn % 2 else reversed(pairs):  # neither always comes first
                 pipe.send(_IN_A_TURN)
                 hold.turns.append(pipe.recv())

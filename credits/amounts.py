@@ -4,9 +4,8 @@ A credit is a `Decimal` with 6 places. Turning a cost into credits rounds up, so
 """
 
 import re
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from fractions import Fraction
-from math import floor
 from typing import Any, Final
 
 from django.conf import settings
@@ -29,6 +28,7 @@ PRICE_PLACES: Final = 15
 _CENT = Decimal(1).scaleb(-2)
 _TENTH = Decimal(1).scaleb(-1)
 _EXACT = Context(prec=60)
+_FINE = Context(prec=90)
 _PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 
 
@@ -106,9 +106,16 @@ def portion(amount: Decimal, part: Decimal | int, whole: Decimal | int) -> Decim
     return exact.quantize(STEP, rounding=ROUND_FLOOR, context=_EXACT)
 
 
-def whole_cents(exact: Fraction) -> int:
-    """Return minor units rounded half up: for showing, never stored back."""
-    return floor(exact + Fraction(1, 2))
+def worth_cents(parts: Iterable[tuple[Decimal, Decimal, int]]) -> int:
+    """Return what (left, granted, minor units paid) are worth together in minor units, rounded half up once: for showing.
+
+    Divided to 90 digits and cut to 40 places, so that half a cent stays half a cent whatever the parts were.
+    """
+    worth = ZERO
+    for left, granted, cents in parts:
+        worth = _FINE.add(worth, _FINE.divide(_FINE.multiply(left, Decimal(cents)), granted))
+    cut = worth.quantize(Decimal(1).scaleb(-40), context=_FINE)
+    return int(cut.quantize(Decimal(1), rounding=ROUND_HALF_UP, context=_FINE))
 
 
 def value_cents(credits: Decimal) -> int:

@@ -61,7 +61,7 @@ def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
     _charge_debts(results)
     unpriced.note(commands, results)
     return [
-        Attempt(commands[index], waits_for=one.payer)  # whose lane ends them: that waits for locks
+        Attempt(commands[index], waits_for=one.tried[0])  # whose lane ends them: that waits for locks
         if isinstance(one, InsufficientCredits) and _overdue_of(one)
         else one
         for index, one in enumerate(results)
@@ -175,7 +175,7 @@ def _charge_debts(outcomes: Iterable[Outcome | Attempt]) -> None:
 
 
 def _without_overdue(command: Command, decided: Outcome) -> Outcome:
-    """Try a refused command again when its payer still holds credits for holds that are over (product.md §6)."""
+    """Try a refused command again when who may pay still holds credits for holds that are over (product.md §6)."""
     due = _overdue_of(decided) if isinstance(decided, InsufficientCredits) else []
     if not due:
         return decided
@@ -185,5 +185,5 @@ def _without_overdue(command: Command, decided: Outcome) -> Outcome:
 
 
 def _overdue_of(refusal: InsufficientCredits) -> list[ExpireHold]:
-    """Return what would end the overdue holds of the payer that refused."""
-    return overdue.of_payer(refusal.payer) if refusal.payer is not None else []
+    """Return what would end the overdue holds of the payers that were tried."""
+    return [end for payer in refusal.tried for end in overdue.of_payer(payer)]

@@ -4,7 +4,7 @@ The row that pays is the lock. It is taken here and nowhere else, in one order (
 only the instances that the locking query returned are read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -26,15 +26,15 @@ PayerRow = CreditPool | Allocation
 
 
 class InsufficientCredits(DomainError):
-    """The payer has less than is needed. The message says what bit and what remains; `payer` is the row, if there is one."""
+    """Who may pay has less than is needed. The message says what bit and what remains; `tried` are the rows, in order."""
 
     code = "insufficient_credits"
     status = 402
 
     def __init__(
-        self, *, kind: str, scope: str, needed: Decimal, remaining: Decimal, payer: Ref | None = None
+        self, *, kind: str, scope: str, needed: Decimal, remaining: Decimal, tried: Sequence[Ref] = ()
     ) -> None:
-        self.payer = payer
+        self.tried = tried
         super().__init__(
             f"This needs {amounts.text(needed)} credits; the {kind} has {amounts.text(remaining)} left.",
             limit={

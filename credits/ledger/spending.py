@@ -122,7 +122,7 @@ def _payer(
     refusal = insufficient(
         payers.ref_of(row)[0], stands, needed=needed, remaining=max(payers.free(row), ZERO)
     )
-    refusal.payer = payers.ref_of(row)
+    refusal.tried = candidates
     raise refusal
 
 

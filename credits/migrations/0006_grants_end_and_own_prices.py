@@ -253,7 +253,11 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("currency", ""), ("paid_cents__isnull", True)),
-                    models.Q(("paid_cents__gte", 0), models.Q(("currency", ""), _negated=True)),
+                    models.Q(
+                        ("paid_cents__gte", 0),
+                        ("paid_cents__isnull", False),
+                        models.Q(("currency", ""), _negated=True),
+                    ),
                     _connector="OR",
                 ),
                 name="grant_paid_names_its_currency",

@@ -46,7 +46,8 @@ class Grant(models.Model):
                 fields=["organization", "source", "reference"], name="grant_once_per_reference"
             ),
             models.CheckConstraint(
-                condition=Q(paid_cents__isnull=True, currency="") | (Q(paid_cents__gte=0) & ~Q(currency="")),
+                condition=Q(paid_cents__isnull=True, currency="")
+                | (Q(paid_cents__isnull=False, paid_cents__gte=0) & ~Q(currency="")),
                 name="grant_paid_names_its_currency",
             ),
             models.CheckConstraint(

@@ -3,8 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Context, Decimal
-from fractions import Fraction
+from decimal import Decimal
 from typing import Final
 
 from credits import amounts
@@ -30,13 +29,8 @@ WHERE g.source = ANY(%s) AND g.paid_cents IS NOT NULL AND b.organization_id <> A
 GROUP BY 1, 2, 3
 """
 
-_FINE: Final = Context(prec=90)
-_STEP: Final = Decimal(1).scaleb(-40)
-"""Parts are divided to 90 digits and their sum is cut to 40 places, so that what is half a cent stays half a cent. Exact
-fractions took 9 seconds for 10,000 grants: their common denominator grows with each."""
-
-_Part = tuple[str, Decimal, int, Decimal]
-"""(currency, credits granted, minor units paid, credits left)"""
+_Part = tuple[Decimal, Decimal, int]
+"""(credits left, credits granted, minor units paid)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,28 +47,26 @@ def figures() -> list[Liability]:
 
     What was spent since the last burn counts as used: it is assigned here without being written. Sums are rounded once.
     """
-    left: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    value: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    for currency, granted, cents, remaining in _parts():
-        left[currency] += remaining
-        part = _FINE.divide(_FINE.multiply(remaining, Decimal(cents)), granted)
-        value[currency] = _FINE.add(value[currency], part)
+    parts: dict[str, list[_Part]] = defaultdict(list)
+    for currency, part in _parts():
+        parts[currency].append(part)
     return [
         Liability(
             currency=currency,
-            credits=left[currency],
-            cents=amounts.whole_cents(Fraction(value[currency].quantize(_STEP, context=_FINE))),
+            credits=sum((left for left, _, _ in parts[currency]), ZERO),
+            cents=amounts.worth_cents(parts[currency]),
         )
-        for currency in sorted(left)
+        for currency in sorted(parts)
     ]
 
 
-def _parts() -> Iterator[_Part]:
+def _parts() -> Iterator[tuple[str, _Part]]:
+    """Yield what is left of paid grants with its currency: from sums, and one by one where spending is not assigned yet."""
     behind = [pk for (pk,) in statements.rows(_BEHIND)]
-    for currency, granted, cents, remaining in statements.rows(_LEFT, list(_OWED_FOR), behind):
-        yield currency, granted, cents, remaining
+    for currency, granted, cents, left in statements.rows(_LEFT, list(_OWED_FOR), behind):
+        yield currency, (left, granted, cents)
     for burned in burndown.look(organization_ids=behind).values():
         for one in burned.balances:
             grant = one.grant
             if one.left and grant.source in _OWED_FOR and grant.paid_cents is not None:
-                yield grant.currency, grant.credits, grant.paid_cents, one.left
+                yield grant.currency, (one.left, grant.credits, grant.paid_cents)

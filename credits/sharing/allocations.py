@@ -198,13 +198,15 @@ def _give(
     locked: Locked, allocation: Allocation, pool: CreditPool, share: Share, *, by: Actor
 ) -> list[LedgerEntry]:
     made: list[LedgerEntry] = []
-    if allocation.closed_at is None and allocation.pool_id != pool.pk:
+    moves = allocation.closed_at is None and allocation.pool_id != pool.pk
+    kept = allocation.remaining if moves else ZERO  # what is added to comes along from the other pool
+    if moves:
         made += _close(allocation, locked.pool(allocation.pool_id), by=by)
     if allocation.closed_at is not None:
         allocation.opened_at, allocation.closed_at = statements.clock(), None
         allocation.pool, allocation.used, allocation.is_limited = pool, ZERO, True
     allocation.notes = share.notes or allocation.notes
-    difference = share.credits if share.mode == Mode.ADD else share.credits - allocation.allocated
+    difference = share.credits + kept if share.mode == Mode.ADD else share.credits - allocation.allocated
     if difference > ZERO and difference > pool.available:
         raise InsufficientCredits(
             kind="pool", scope=_scope(pool), needed=difference, remaining=max(pool.available, ZERO)

@@ -34,7 +34,20 @@ def test_nothing_measured_has_no_percentile_and_meets_nothing():
 @pytest.mark.xdist_group("bench")
 def test_a_run_fills_both_databases_and_reports_every_line(tmp_path):
     file = tmp_path / "found.json"
-    sizes = ("--organizations", "5", "--members", "3", "--usage", "200", "--few", "20", "--n", "3")
+    sizes = (
+        "--organizations",
+        "5",
+        "--members",
+        "3",
+        "--usage",
+        "200",
+        "--few",
+        "20",
+        "--n",
+        "3",
+        "--turns",
+        "2",
+    )
     said = subprocess.run(
         [sys.executable, "-m", "bench.scale", *sizes, "--folder", str(tmp_path), "--json", str(file)],
         cwd=PROJECT,

@@ -91,8 +91,8 @@ MUTANTS: Final = (
                 'if payers.free(row) - getattr(row, "refused", ZERO) >= needed or happened:',
             ),
             (
-                "    refusal.payer = payers.ref_of(row)\n",
-                '    refusal.payer = payers.ref_of(row)\n    setattr(row, "refused", needed)\n',
+                "    refusal.tried = candidates\n",
+                '    refusal.tried = candidates\n    setattr(row, "refused", needed)\n',
             ),
         ),
     ),
@@ -245,7 +245,7 @@ MUTANTS: Final = (
         _HOLDS + "TestAnOverdueHold::test_keeps_no_credits_from_the_next_request",
         (
             (
-                "    return overdue.of_payer(refusal.payer) if refusal.payer is not None else []",
+                "    return [end for payer in refusal.tried for end in overdue.of_payer(payer)]",
                 "    return []",
             ),
         ),
@@ -369,13 +369,13 @@ MUTANTS: Final = (
     Mutant(
         "expire what holds keep",
         "credits/ledger/burndown.py",
-        "tests/credits/ledger/test_expiries.py::TestCreditsInHolds::test_expire_when_the_hold_ends_uncaptured",
+        "tests/credits/ledger/test_expiries_leave.py::test_credits_in_holds_stay_also_where_the_pool_has_others",
         (("one.left - in_holds.get(one.pk, ZERO)", "one.left"),),
     ),
     Mutant(
         "expire before its time",
         "credits/ledger/expiries.py",
-        "tests/credits/ledger/test_expiries.py::TestAGrantThatIsOver::test_lives_until_its_time",
+        "tests/credits/ledger/test_expiries_leave.py::test_a_grant_whose_time_has_not_come_stays_beside_one_that_is_over",
         (
             (
                 "if one.expires_at is not None and one.expires_at <= at and free[one.pk]",
@@ -420,7 +420,7 @@ MUTANTS: Final = (
     Mutant(
         "give back what staff forgave",
         "credits/ledger/reversals.py",
-        "tests/credits/ledger/test_forgiveness.py::TestAReversalAfterIt::test_gives_back_what_was_paid_and_no_more",
+        "tests/credits/ledger/test_forgiveness.py::TestAReversalAfterIt::test_of_what_was_forgiven_is_refused",
         (("most = charge.cost - forgiveness.of_charge(charge_id=charge.pk)", "most = charge.cost"),),
     ),
     Mutant(

@@ -4,6 +4,7 @@ Times are whole microseconds of the ledger's clock; two events never have the sa
 pool, other names its departments'. A rule that refuses raises `Refused` with the code of contract.md §4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,10 +24,10 @@ Ref = tuple[str, str]
 class Refused(Exception):
     """A rule says no; nothing has moved."""
 
-    def __init__(self, code: str, payer: Ref | None = None) -> None:
+    def __init__(self, code: str, tried: Sequence[Ref] = ()) -> None:
         super().__init__(code)
         self.code = code
-        self.payer = payer
+        self.tried = tried
 
 
 @dataclass

@@ -5,7 +5,7 @@ from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import permutations
+from itertools import count, permutations
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,7 +54,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.books = Books(members={name: Member() for name in PEOPLE})
         self.sent: list[Spend] = []
-        self.asked_captures: dict[int, Cost] = {}
+        self.numbers = count()
         self.story = self.world.story()
         self.story.__enter__()
 
@@ -354,7 +354,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def fresh(self, member: str | None, with_key: bool, cost: Cost, **terms: Any) -> Spend:
         by = member if with_key and member is not None else GATEWAY
-        return Spend(f"tx{len(self.sent)}", member, by, cost, **terms)
+        return Spend(f"tx{next(self.numbers)}", member, by, cost, **terms)
 
     def spend(self, asked: Spend) -> None:
         self.sent.append(asked)

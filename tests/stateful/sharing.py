@@ -26,12 +26,14 @@ def _give(books: Books, shares: Sequence[tuple[str, Decimal, str]], now: int) ->
         department = books.members[name].department
         source = department if department in books.pools else ""
         share = books.shares.setdefault(name, Share(source, now, now))
-        if share.closed_at is None and share.pool != source:
+        moves = share.closed_at is None and share.pool != source
+        kept = share.remaining if moves else ZERO
+        if moves:
             _close(books, share)
         if share.closed_at is not None:
             share.opened_at, share.closed_at = now, None
             share.pool, share.used, share.is_limited = source, ZERO, True
-        more = credits if mode == "add" else credits - share.allocated
+        more = credits + kept if mode == "add" else credits - share.allocated
         if more > max(books.pools[source].available, ZERO):
             raise Refused("insufficient_credits")
         if -more > share.remaining:

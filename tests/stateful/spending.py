@@ -60,8 +60,8 @@ def spend(books: Books, asked: Spend) -> Done:
     try:
         return _spend(books, asked)
     except Refused as refusal:
-        over = [one for one in books.holds if one.payer == refusal.payer and _is_over(books, one)]
-        if refusal.payer is None or not over:
+        over = [one for one in books.holds if one.payer in refusal.tried and _is_over(books, one)]
+        if not over:
             raise
         for one in over:
             _give_back(books, one, "expired")
@@ -257,7 +257,7 @@ def _payer(books: Books, asked: Spend, credits: Decimal) -> Ref:
     for candidate in candidates:
         if books.free(candidate) >= credits:
             return candidate
-    raise Refused("insufficient_credits", payer=candidates[-1] if candidates else None)
+    raise Refused("insufficient_credits", tried=candidates)
 
 
 def _replay(books: Books, asked: Spend) -> Done:

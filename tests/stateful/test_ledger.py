@@ -47,6 +47,7 @@ def test_the_ledger_does_in_five_thousand_steps_what_the_model_says(machine):
     assert machine.steps >= STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "wrong"),
     [

@@ -170,6 +170,7 @@ class TestWhatAMemberSees:
         assert set(body) == {"org_id", "available", "quota", "allocation"}
         assert body["allocation"] == {
             "payer": "allocation", "allocated": "100", "used": "3", "held": "0", "remaining": "97",
+            "runway_days": None, "runway_state": "not_known_yet",
         }  # fmt: skip
 
     def test_of_usage_is_the_own(self, scene, member):

@@ -320,6 +320,14 @@ class TestAnOverdueHold:
             make.held(team, user, 5)
         assert status(hold) == "expired"
 
+    def test_of_an_allocation_keeps_none_where_the_pool_was_asked_last(self):
+        team = make.team(10, shared_spending="always")
+        user = make.member(team, 10)
+        hold = make.held(team, user, 8, ttl=60)
+        with make.later("61 seconds"):
+            make.held(team, user, 5)
+        assert (status(hold), make.allocation(team, user).held) == ("expired", 5)
+
     def test_of_somebody_else_stays_as_it_is(self):
         team = make.team(20)
         first, second = make.member(team, 10), make.member(team, 10)

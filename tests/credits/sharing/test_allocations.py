@@ -278,6 +278,16 @@ class TestDepartments:
         assert (make.pool(team).available, make.pool(department).available) == (50, 30)
         assert figures(team, user) == (20, 20, 0, 0)
 
+    def test_an_addition_keeps_what_came_from_the_pool_before_it_was_funded(self):
+        team = make.team(100)
+        department = make.department(team)
+        user = make.member(team, 10, department=department)
+        make.charged(team, user, 4)
+        make.fund(department, 20)
+        make.allocate(team, user, 5, mode=Mode.ADD)
+        assert (make.pool(team).available, make.pool(department).available) == (76, 9)
+        assert figures(team, user) == (11, 11, 0, 0)
+
     def test_moving_a_member_returns_what_is_unspent_to_where_it_came_from(self):
         team = make.team(100)
         first, second = make.department(team, 40), make.department(team, 20)

@@ -250,7 +250,7 @@ def test_the_page_asks_the_same_however_many_members_there_are(acme: Team, owner
     for number in range(60):
         member = acme.joined_by(person(f"Member {number}"))
         acme.spent(member, "1", days=number % 5)
-    assert queries() == small <= 30
+    assert queries() <= small + 2 <= 30  # beyond 50 groups two more questions sum up the rest
     page = page_of(owner, "?by=user")
     assert "the 50 largest of 62" in page
     assert key_figure(page, "Credits used") == "310.75"
