@@ -90,12 +90,16 @@ def carry_on(buyer):
 
 
 EVERYWHERE = [before_an_order, before_the_top_up, before_the_invoice, after_the_payment]
+LONGEST = (before_the_top_up, before_the_invoice)  # most boundaries: `make test-all` dies at them
 
 
 @pytest.mark.parametrize(
     ("scene", "victim"),
     [
-        *((scene, "process") for scene in EVERYWHERE),
+        *(
+            pytest.param(scene, "process", marks=[pytest.mark.slow] if scene in LONGEST else [])
+            for scene in EVERYWHERE
+        ),
         *(pytest.param(scene, "servers", marks=pytest.mark.slow) for scene in EVERYWHERE),
         (before_an_order, "postgres"),
         (before_an_order, "valkey"),  # nothing later in a purchase speaks to the broker
