@@ -53,13 +53,14 @@ class Traffic:
 
     def hold(self, number: int) -> None:
         placed = submit(make.hold(self.team, self.users[number % 3], 2))
-        if placed is not None:
+        if placed is not None and placed.hold is not None:
             submit(make.capture(placed.hold.pk, 3) if number % 2 else make.release(placed.hold.pk))
 
     def take_back(self, number: int) -> None:
         charged = submit(make.charge(self.team, None, 5))
-        if charged is not None:
-            unless_busy(lambda: make.reversal(charged.charge.id, 2))
+        if charged is not None and charged.charge is not None:
+            charge = charged.charge.id
+            unless_busy(lambda: make.reversal(charge, 2))
 
     def share(self, number: int) -> None:
         unless_busy(lambda: make.grant(self.team, 10, reference=f"more {number}"))
