@@ -269,8 +269,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         "leave shortfalls open",
-        "credits/ledger/corrections.py",
+        "credits/ledger/grants.py",
         _CHARGING + "TestShortfall::test_is_charged_by_the_next_grant_before_anybody_spends_it",
+        (
+            (
+                "    settled = shortfalls.settle(locked, organizations={organization.pk})",
+                "    settled: list[Usage] = []",
+            ),
+        ),
+    ),
+    Mutant(
+        "leave shortfalls open when shares come back",
+        "credits/ledger/corrections.py",
+        "tests/credits/sharing/test_allocations.py::TestRevoke::test_settles_what_the_organization_owes",
         (
             (
                 "    record(locked, shortfalls.settle(locked, organizations={organization.pk}))",

@@ -196,6 +196,13 @@ class TestBulk:
 
 
 class TestRevoke:
+    def test_settles_what_the_organization_owes(self):
+        team = make.team(30)
+        user = make.member(team, 20)
+        make.captured(make.held(team, None, 10), 15)
+        make.revoke(team, user)
+        assert (make.pool(team).available, make.pool(team).spent) == (15, 15)
+
     def test_returns_all_that_is_unspent(self):
         team = make.team(100)
         user = make.member(team, 30)
