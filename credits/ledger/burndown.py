@@ -54,7 +54,7 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(consumed), 0) AS consumed, coalesce(sum(
 CROSS JOIN LATERAL (SELECT coalesce(sum(spent), 0) AS spent FROM credits_creditpool WHERE organization_id = o.id) p
 CROSS JOIN LATERAL (SELECT coalesce(sum(spent), 0) AS spent FROM credits_allocation WHERE organization_id = o.id) a
 WHERE EXISTS (SELECT FROM credits_dailyusage d WHERE d.organization_id = o.id AND d.day >= %s)
-  AND (p.spent + a.spent < g.consumed OR (p.spent + a.spent > g.consumed AND g.remains > 0))
+  AND p.spent + a.spent > g.consumed AND g.remains > 0
 ORDER BY o.id
 """
 
@@ -81,7 +81,7 @@ class Burned:
 def burn(*, organization_ids: Collection[int], reversal: UUID | None = None) -> list[Grant]:
     """Assign what these organizations spent to their grants; `reversal` names what took spending back.
 
-    Returns the goodwill grants that took the place of expired ones; the caller announces them as its last act.
+    Returns the goodwill grants that a reversal made in the place of expired ones; it announces them as its last act.
     """
     burned = lock(organization_ids=organization_ids, reversal=reversal)
     return [grant for one in burned.values() for grant in one.returned]
@@ -109,21 +109,23 @@ def lock(*, organization_ids: Collection[int], reversal: UUID | None = None) -> 
     """Lock all grants of these organizations, burn them, and return how they stand, an organization each.
 
     What was spent is read in a statement after the lock. A reversal, which alone takes spending back, does so in its own
-    transaction under the same lock: so no more is ever consumed than was spent.
+    transaction under the same lock: so no more is ever consumed than was spent. Where a cache of payers says less without
+    one, it is wrong, and nothing is granted for it: `reconcile` names it.
     """
     transactions.require()
     wanted = sorted(set(organization_ids))
     rows = GrantBalance.objects.select_for_update(no_key=True, of=("self",))
-    burned = _burn(wanted, rows.order_by("grant_id"))
-    for one in burned.values():
-        one.returned.extend(_grant_anew(one, reversal))
+    burned = _burn(wanted, rows.order_by("grant_id"), gives_back=reversal is not None)
+    if reversal is not None:
+        for one in burned.values():
+            one.returned.extend(_grant_anew(one, reversal))
     write([row for one in burned.values() for row in one.balances if row.pk in one.changed])
     return burned
 
 
 def look(*, organization_ids: Collection[int]) -> dict[int, Burned]:
     """Return how the grants of these organizations would stand after a burn. Locks and writes nothing."""
-    return _burn(sorted(set(organization_ids)), GrantBalance.objects.all())
+    return _burn(sorted(set(organization_ids)), GrantBalance.objects.all(), gives_back=False)
 
 
 def write(balances: Sequence[GrantBalance]) -> None:
@@ -169,22 +171,24 @@ def assign(balances: Iterable[GrantBalance], credits: Decimal) -> dict[UUID, Dec
     return parts
 
 
-def _burn(wanted: list[int], rows: "QuerySet[GrantBalance]") -> dict[int, Burned]:
+def _burn(wanted: list[int], rows: "QuerySet[GrantBalance]", *, gives_back: bool) -> dict[int, Burned]:
     balances: dict[int, list[GrantBalance]] = {pk: [] for pk in wanted}
     for row in rows.filter(organization_id__in=wanted).select_related("grant"):
         balances[row.organization_id].append(row)
-    return {pk: _of(balances[pk], spent, held) for pk, spent, held in statements.rows(_TOTALS, wanted)}
+    totals = statements.rows(_TOTALS, wanted)
+    return {pk: _of(balances[pk], spent, held, gives_back=gives_back) for pk, spent, held in totals}
 
 
-def _of(rows: list[GrantBalance], spent: Decimal, held: Decimal) -> Burned:
+def _of(rows: list[GrantBalance], spent: Decimal, held: Decimal, *, gives_back: bool) -> Burned:
     ordered = sorted(rows, key=_order)
-    changed = assign(ordered, spent - sum((one.consumed for one in rows), ZERO))
+    difference = spent - sum((one.consumed for one in rows), ZERO)
+    changed = assign(ordered, difference if gives_back else max(difference, ZERO))
     for one in ordered:
         one.consumed += changed.get(one.pk, ZERO)
     return Burned(ordered, held, changed)
 
 
-def _grant_anew(burned: Burned, reversal: UUID | None) -> list[Grant]:
+def _grant_anew(burned: Burned, reversal: UUID) -> list[Grant]:
     """Expire what came back to grants whose time is over, and let as much enter as goodwill; no balance changes by it."""
     given_back = [one for one in burned.balances if burned.changed.get(one.pk, ZERO) < 0]
     if not given_back:
@@ -192,7 +196,7 @@ def _grant_anew(burned: Burned, reversal: UUID | None) -> list[Grant]:
     now = statements.clock()
     made = [(_goodwill(one, -burned.changed[one.pk], now), one) for one in given_back if _is_over(one, now)]
     for grant, old in made:
-        grant.reference = f"reversal {reversal or grant.pk} of grant {old.pk}"
+        grant.reference = f"reversal {reversal} of grant {old.pk}"
         old.expired += grant.credits
         grant.save(force_insert=True)
         GrantBalance.objects.create(
@@ -246,7 +250,7 @@ def _burn_unless_busy(organization_ids: list[int]) -> int | None:
     """Burn in one transaction; None where the database was busy and nothing was done."""
     try:
         with transactions.durable():
-            announce(burn(organization_ids=organization_ids))
+            burn(organization_ids=organization_ids)
             return len(organization_ids)
     except DatabaseError as error:
         if not transactions.is_busy(error):

@@ -125,7 +125,7 @@ def rebuild(*, organization: Organization, by: Actor) -> list[Difference]:
     for cache, table in _TABLES.items():
         _write(table, [one for one in found if one.cache == cache])
     if found:
-        returned = burndown.burn(organization_ids=[organization.pk])
+        burndown.burn(organization_ids=[organization.pk])
         named = found[:_MOST_AUDITED]
         events.record(
             organization=organization.public_id,
@@ -135,7 +135,6 @@ def rebuild(*, organization: Organization, by: Actor) -> list[Difference]:
             before={one.subject: _figures(one.stored) for one in named},
             after={one.subject: _figures(one.rebuilt) for one in named} | {"differences": len(found)},
         )
-        burndown.announce(returned)
     return found
 
 

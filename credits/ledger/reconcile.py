@@ -69,7 +69,7 @@ def burn(*, organization: Organization | None = None) -> None:
             burndown.burn_due()
         else:
             with transactions.durable():
-                burndown.announce(burndown.burn(organization_ids=[organization.pk]))
+                burndown.burn(organization_ids=[organization.pk])
     except DatabaseError:
         logger.exception("books.not_burned")
 

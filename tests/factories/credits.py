@@ -98,7 +98,7 @@ def grant(
 
 def burn(organization: Organization) -> None:
     with transaction.atomic():
-        burndown.announce(burndown.burn(organization_ids=[organization.pk]))
+        burndown.burn(organization_ids=[organization.pk])
 
 
 def expire_grants(organization: Organization) -> Decimal:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from credits.ledger import burndown
-from credits.models import Grant, GrantBalance
+from credits.models import CreditPool, Grant, GrantBalance
 from tests.factories import credits as make
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +129,16 @@ class TestAReversal:
         charge = make.charged(team, None, 30)
         make.reversal(charge)
         assert GrantBalance.objects.get(organization=team).left == 100
+
+
+@pytest.mark.breaks_the_ledger("a cache of what was spent is lowered by SQL")
+def test_a_cache_that_says_too_little_was_spent_gives_nothing_back():
+    team = make.team()
+    grant = make.grant(team, 100, lives=timedelta(days=1))
+    make.charged(team, None, 30)
+    make.burn(team)
+    CreditPool.objects.filter(organization=team).update(spent=10)
+    with make.later("2 days"):
+        make.burn(team)
+    assert GrantBalance.objects.get(pk=grant.pk).consumed == 30
+    assert not Grant.objects.filter(organization=team, source="goodwill").exists()
