@@ -69,8 +69,8 @@ def test_a_slow_burn_beside_a_reversal_uses_no_more_than_was_spent_thanks_to_its
     charge = make.charged(team, None, 15)
     read, slow = burndown._burn, local()
 
-    def slowly(wanted, rows):
-        found = read(wanted, rows if is_locked else GrantBalance.objects.all())
+    def slowly(wanted, rows, **terms):
+        found = read(wanted, rows if is_locked else GrantBalance.objects.all(), **terms)
         time.sleep(1 if getattr(slow, "here", False) else 0)
         return found
 
