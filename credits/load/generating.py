@@ -54,8 +54,12 @@ def generate(
 
 
 def _take_time() -> None:
-    """Let this transaction take as long as it needs, whatever the portal's limits for a request are."""
+    """Let this transaction take as long as it needs, whatever the portal's limits for a request are.
+
+    ANALYZE waits for autovacuum, and for another ANALYZE of a table that all databases of the server share.
+    """
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 0")
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
