@@ -69,6 +69,7 @@ def add(
     membership.role, membership.department = role, department
     membership.joined_at, membership.ended_at = timezone.now(), None
     membership.save()
+    signals.membership_began.send(sender=Membership, membership=membership, by=by)
     _record(membership, by, "member.added", after=_facts(membership))
     return membership
 

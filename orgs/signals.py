@@ -2,6 +2,12 @@
 
 from django.dispatch import Signal
 
+membership_began = Signal()
+"""Somebody joined or came back. Arguments: membership (row locked), by (Actor).
+
+Sent once per joining, before the audit event; credits gives the standard allocation here.
+"""
+
 membership_ended = Signal()
 """A member left or was removed. Arguments: membership (ended, its row locked), by (Actor).
 

@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "billing_portal.apps.PortalConfig",
     "lago_sync",
     "credits",
+    "orgs.notices",
     "orgs",
     "orgs.audit",
     "allauth",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ PAYMENT_GRACE: Final = timedelta(days=7)
 _READ: Final = """
 WITH v AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS v(i int, o bigint, u uuid, k bigint)),
 o AS MATERIALIZED (
-  SELECT one.*, p.*, op.id AS pool_id, f.open FROM (SELECT DISTINCT o FROM v) d
+  SELECT one.*, p.*, op.id AS pool_id, f.open, b.budgets FROM (SELECT DISTINCT o FROM v) d
   CROSS JOIN LATERAL (SELECT id, public_id, status, shared_spending, time_zone, unpriced, unpriced_credits
     FROM orgs_organization WHERE id = d.o LIMIT 1) one
   LEFT JOIN LATERAL (
@@ -35,7 +35,9 @@ o AS MATERIALIZED (
     LIMIT 1) p ON true
   LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = d.o AND department_id IS NULL LIMIT 1) op ON true
   CROSS JOIN LATERAL (SELECT coalesce(sum(amount - settled - forgiven), 0) AS open FROM credits_shortfall
-    WHERE organization_id = d.o AND amount > settled + forgiven) f)
+    WHERE organization_id = d.o AND amount > settled + forgiven) f
+  CROSS JOIN LATERAL (SELECT json_agg(json_build_array(id, public_id, scope, subject, period, since, credits::text) ORDER BY id) AS budgets
+    FROM credits_budget WHERE organization_id = d.o AND is_hard AND archived_at IS NULL) b)
 SELECT v.i, (SELECT portal_clock()), o.*, m.*, k.*, a.*, dp.*
 FROM v JOIN o ON o.id = v.o
 LEFT JOIN LATERAL (
@@ -43,7 +45,7 @@ LEFT JOIN LATERAL (
   FROM orgs_membership membership JOIN orgs_user person ON person.id = membership.user_id
   WHERE membership.organization_id = v.o AND membership.user_id = v.u LIMIT 1) m ON true
 LEFT JOIN LATERAL (SELECT id, revoked_at, expires_at FROM orgs_accesskey WHERE id = v.k LIMIT 1) k ON true
-LEFT JOIN LATERAL (SELECT id, closed_at, is_limited, pool_id FROM credits_allocation
+LEFT JOIN LATERAL (SELECT id, closed_at, is_limited, pool_id, resets_at, expires_at FROM credits_allocation
   WHERE organization_id = v.o AND user_id = v.u LIMIT 1) a ON true
 LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE department_id = m.department_id LIMIT 1) dp ON true
 """
@@ -97,6 +99,8 @@ class Standing:
     past_due_since: datetime | None
     pool_id: int | None
     shortfall_open: Decimal
+    hard_budgets: list[list[Any]] | None
+    """Rows of (id, public id, scope, subject, period, since, credits) of the organization's live hard budgets."""
     membership_id: int | None
     membership_ended_at: datetime | None
     department_id: int | None
@@ -108,6 +112,8 @@ class Standing:
     allocation_closed_at: datetime | None
     allocation_is_limited: bool | None
     allocation_pool_id: int | None
+    allocation_resets_at: datetime | None
+    allocation_expires_at: datetime | None
     department_pool_id: int | None
 
     def payers(self) -> list[tuple[str, int]]:

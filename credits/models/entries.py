@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from credits.amounts import LARGEST, ZERO, CreditsField
 from credits.models.payers import Allocation, CreditPool
+from credits.models.sharing import AllocationReset
 from kit.identifiers import uuid7
 from orgs.models import Organization
 
@@ -205,6 +206,7 @@ class LedgerEntry(models.Model):
         TRANSFER = "transfer"
         ALLOCATE = "allocate"
         DEALLOCATE = "deallocate"
+        RESET = "reset"
         EXPIRE = "expire"
         WITHDRAW = "withdraw"
 
@@ -217,6 +219,7 @@ class LedgerEntry(models.Model):
     target_pool = models.ForeignKey(CreditPool, on_delete=models.PROTECT, null=True, related_name="+")
     target_allocation = models.ForeignKey(Allocation, on_delete=models.PROTECT, null=True, related_name="+")
     grant = models.ForeignKey(Grant, on_delete=models.PROTECT, null=True, related_name="entries")
+    reset = models.OneToOneField(AllocationReset, on_delete=models.PROTECT, null=True, related_name="entry")
     reason = models.CharField(max_length=500, blank=True)
     made_by = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -232,12 +235,19 @@ class LedgerEntry(models.Model):
                 | (Q(kind="transfer") & _FROM_POOL & _TO_POOL)
                 | (Q(kind="allocate") & _FROM_POOL & _TO_ALLOCATION)
                 | (Q(kind="deallocate") & _FROM_ALLOCATION & _TO_POOL)
+                | (
+                    Q(kind="reset", reset__isnull=False)
+                    & ((_FROM_POOL & _TO_ALLOCATION) | (_FROM_ALLOCATION & _TO_POOL))
+                )
                 | (Q(kind__in=["expire", "withdraw"]) & (_FROM_POOL | _FROM_ALLOCATION) & _TO_NOWHERE),
                 name="ledger_entry_goes_where_its_kind_goes",
             ),
             models.CheckConstraint(
                 condition=~Q(kind__in=["expire", "withdraw"]) | Q(grant__isnull=False),
                 name="ledger_entry_that_leaves_names_its_grant",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="reset") | Q(reset__isnull=True), name="ledger_entry_only_a_reset_names_one"
             ),
             models.UniqueConstraint(
                 fields=["grant"], condition=Q(kind="grant"), name="ledger_entry_one_grant_entry_per_grant"

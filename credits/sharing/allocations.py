@@ -226,6 +226,7 @@ def _give(
         made.append(
             entries.deallocate(allocation=allocation, pool=pool, amount=-difference, made_by=by.public_id)
         )
+    allocation.amount = allocation.allocated
     return made
 
 
@@ -248,7 +249,20 @@ def _write(locked: Locked, made: list[LedgerEntry], changed: list[Allocation]) -
         locked.touch(row)
     for allocation in changed:
         allocation.save(
-            update_fields=["pool", "remaining", "used", "is_limited", "notes", "opened_at", "closed_at"]
+            update_fields=[
+                "pool",
+                "remaining",
+                "used",
+                "amount",
+                "is_limited",
+                "notes",
+                "opened_at",
+                "closed_at",
+                "reset_period",
+                "anchored_on",
+                "resets_at",
+                "expires_at",
+            ]
         )
     payers.write(locked)
     entries.write(*made)

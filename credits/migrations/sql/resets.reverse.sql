@@ -1,0 +1,1 @@
+SELECT portal_unmake_append_only(ARRAY['credits_allocationreset']);
