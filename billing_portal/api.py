@@ -19,6 +19,7 @@ def unknown(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("v1/", include("credits.api.urls")),
     path("v1/", include("orgs.api.urls")),
+    path("v1/", include("orgs.notices.api_urls")),
     path("v1/", include("lago_sync.api.urls")),
     path("v1/", include("billing_portal.dashboards.api_urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("inbox/", include("orgs.notices.urls")),
     path("orgs/<slug:slug>/", include("credits.urls")),
     path("", include("lago_sync.urls")),
     path("", include("billing_portal.dashboards.urls")),

@@ -1,5 +1,6 @@
 """Memberships: who belongs to an organization, as what, in which department."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.db.models import Q
@@ -118,16 +119,37 @@ def remove(*, membership: Membership, by: Actor, acting_as: str) -> Membership:
 
 
 def move(*, membership: Membership, department: Department | None, by: Actor) -> Membership:
-    """Put a member into a department, or into none; `membership_moved` is sent."""
-    locked = _lock(membership)
-    _refuse_foreign(department, locked.organization)
-    before, left = _facts(locked), locked.department
-    if left == department:
-        return locked
-    locked.department = department
-    locked.save(update_fields=["department"])
-    signals.membership_moved.send(sender=Membership, membership=locked, before=left, by=by)
-    _record(locked, by, "member.moved", before=before, after=_facts(locked))
+    """Put a member into a department, or into none; see `move_all`."""
+    return move_all(memberships=[membership], department=department, by=by)[0]
+
+
+def move_all(
+    *, memberships: Collection[Membership], department: Department | None, by: Actor
+) -> list[Membership]:
+    """Put members of one organization into a department, or into none, all or nobody; `memberships_moved` is sent once.
+
+    Who is there already stays as they are. Returns the rows by primary key. Raises NotFound for a department that is
+    none of the organization's, and where somebody is no member any more.
+    """
+    transactions.require()
+    rows = Membership.objects.live().filter(pk__in=[one.pk for one in memberships]).order_by("pk")
+    locked = list(
+        rows.select_for_update(no_key=True, of=("self",)).select_related(
+            "organization", "user", "department"
+        )
+    )
+    if len(locked) != len(memberships) or len({one.organization_id for one in locked}) != 1:
+        raise NotFound("There is no such member.")
+    _refuse_foreign(department, locked[0].organization)
+    before = {one.pk: _facts(one) for one in locked if one.department != department}
+    moved = [one for one in locked if one.pk in before]
+    for one in moved:
+        one.department = department
+    Membership.objects.bulk_update(moved, ["department"])
+    if moved:
+        signals.memberships_moved.send(sender=Membership, memberships=moved, by=by)
+    for one in moved:
+        _record(one, by, "member.moved", before=before[one.pk], after=_facts(one))
     return locked
 
 

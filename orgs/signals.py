@@ -14,13 +14,16 @@ membership_ended = Signal()
 Sent once per membership, before the audit event; credits closes the member's allocation here.
 """
 
-membership_moved = Signal()
-"""A member is in another department. Arguments: membership (row locked), before (Department or None), by (Actor)."""
+memberships_moved = Signal()
+"""Members are in another department, or in none. Arguments: memberships (list, rows locked), by (Actor).
+
+Sent once for all who were moved together, before the audit events; credits closes their allocations here.
+"""
 
 department_archived = Signal()
 """A department was archived. Arguments: department, members (list of Membership, now in none; all rows locked), by (Actor).
 
-Stands for `membership_moved` of each of these members.
+Stands for `memberships_moved` of these members.
 """
 
 departments_described = Signal()
@@ -31,3 +34,10 @@ A receiver returns {department pk: {"pool": …, "used_30_days": …, "budget": 
 
 fee_paid = Signal()
 """A plan's fee was paid. Arguments: fee (PlanFee, new), by (Actor). Sent before the audit event; credits grants here."""
+
+subscription_changed = Signal()
+"""A subscription began, changed its plan or its period, became past due, was restored or ended.
+
+Arguments: subscription (as it is now), before (dict of plan_code, status and period; empty for a new one), by (Actor).
+Sent before the audit event; notices tell of it here.
+"""

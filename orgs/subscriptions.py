@@ -72,6 +72,7 @@ def set_plan(
     subscription.plan, subscription.status, subscription.past_due_since = plan, status, None
     subscription.current_period_start, subscription.current_period_end = period_start, period_end
     subscription.save()
+    signals.subscription_changed.send(sender=Subscription, subscription=subscription, before=before, by=by)
     _record(subscription, by, "subscription.changed" if before else "subscription.created", before=before)
     return subscription
 
@@ -180,6 +181,7 @@ def _change(subscription: Subscription, by: Actor, action: str, **values: Any) -
     for field, value in values.items():
         setattr(subscription, field, value)
     subscription.save(update_fields=list(values))
+    signals.subscription_changed.send(sender=Subscription, subscription=subscription, before=before, by=by)
     _record(subscription, by, action, before=before)
     return subscription
 

@@ -288,8 +288,19 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
+    "reset-allocations": {
+        "task": "credits.tasks.reset_allocations",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "expire-allocations": {
+        "task": "credits.tasks.expire_allocations",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "grant-plan-credits": {"task": "credits.tasks.grant_plan_credits", "schedule": timedelta(hours=1)},
     "refresh-sizes": {"task": "credits.tasks.refresh_sizes", "schedule": timedelta(hours=1)},
+    "tell-monthly": {"task": "credits.tasks.tell_monthly", "schedule": timedelta(hours=1)},
     "verify-books": {"task": "credits.tasks.verify_books", "schedule": timedelta(hours=1)},
     # What is sent twice a tick does not pile up: a tick that nobody took in time is worth nothing.
     "advance-purchases": {
@@ -322,6 +333,23 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "watch-limits": {
+        "task": "credits.tasks.watch_limits",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "watch-runways": {"task": "credits.tasks.watch_runways", "schedule": timedelta(hours=1)},
+    "send-notices": {
+        "task": "orgs.notices.tasks.send_mails",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
+    },
+    "audit-refusals": {
+        "task": "credits.tasks.audit_refusals",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
+    "verify-audit": {"task": "orgs.tasks.verify_audit", "schedule": timedelta(days=1)},
     "forget-old-answers": {"task": "orgs.tasks.forget_old_answers", "schedule": timedelta(hours=1)},
 }
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from django.conf import settings
 from rest_framework.response import Response
 
 from credits import amounts
@@ -156,7 +155,7 @@ _REMAINING: Final = "X-Credits-Remaining"
 def respond(outcome: Outcome, *, created: int = 200) -> Response:
     """Return the answer to a settled command: `created`, or 200 for a repeat; raises the DomainError of a refusal."""
     if isinstance(outcome, DomainError):
-        raise with_way_out(outcome)
+        raise outcome
     response = Response(settled(outcome), status=200 if outcome.replayed else created)
     if outcome.replayed:
         response["Idempotent-Replayed"] = "true"
@@ -183,7 +182,7 @@ def settled(outcome: Settled) -> dict[str, Any]:
 def batch_result(transaction_id: str | None, outcome: Outcome) -> dict[str, Any]:
     """Return one line of a batch."""
     if isinstance(outcome, DomainError):
-        refusal = error(with_way_out(outcome))
+        refusal = error(outcome)
         if outcome.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             refusal |= {"message": errors.BROKEN, "details": {"request_id": errors.logged(outcome)}}
         return {"transaction_id": transaction_id, "status": "refused", "error": refusal}
@@ -269,13 +268,6 @@ def quota(periods: dict[str, Quota] | None) -> dict[str, Any] | None:
 def error(refusal: DomainError) -> dict[str, Any]:
     """Return the inside of the one error shape."""
     return {"code": refusal.code, "message": refusal.message, "details": refusal.details}
-
-
-def with_way_out(refusal: DomainError) -> DomainError:
-    """Add where the member can ask for more to a refusal that names a limit."""
-    if "limit" in refusal.details:
-        refusal.details.setdefault("request_url", f"{settings.SITE_URL}/billing/")
-    return refusal
 
 
 def instant(at: datetime) -> str:

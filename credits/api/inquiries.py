@@ -51,7 +51,7 @@ class Check(UsageView):
                 "needed": amounts.text(checked.needed),
                 "payer": answers.payer(checked.payer),
                 "quota": answers.quota(checked.quota),
-                "error": None if refusal is None else answers.error(answers.with_way_out(refusal)),
+                "error": None if refusal is None else answers.error(refusal),
             }
         )
         return answers.with_remaining(response, checked.payer)

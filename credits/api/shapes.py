@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from credits import amounts
 from credits.api import answers
 from credits.models import Allocation
-from credits.reports import figures, forecast
+from credits.reports import figures, forecast, statuses
 from credits.reports.figures import AllocationFigures, PoolFigures
 from credits.reports.forecast import Runway
+from credits.reports.statuses import AllocationStatus
 from kit.errors import PermissionDenied
 from kit.rest import lists
 from kit.rest.schema import Shape
@@ -24,6 +25,10 @@ from orgs.access import capabilities, permissions
 from orgs.access.callers import Caller
 from orgs.access.capabilities import Capability
 from orgs.models import Department, Organization, User
+
+RESETS: Final = "never, daily, weekly or monthly, counted from today; left out: as it is"
+EXPIRES: Final = "RFC 3339, ahead; null: never; left out: as it is"
+_STATUSES: Final = ("active", "closed", "attention", "exhausted", "revoked", "expired", "open_to_pool")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +120,10 @@ class AllocationShape(Shape):
     held: str
     remaining: str
     usage_percentage: str
-    reset_period: str
+    reset_period: Annotated[str, "never, daily, weekly or monthly: how often the amount is restored"]
     next_reset_at: str | None
-    expires_at: str | None
+    expires_at: Annotated[str | None, "from then on it is a limit of 0"]
+    status: Annotated[str, "active, exhausted, revoked, expired or open_to_pool"]
     is_active: bool
     limited: Annotated[bool, "false lets the member spend from the pool"]
 
@@ -130,15 +136,20 @@ class AllocateRequest(Shape):
     credits: str | None = None
     mode: Annotated[str, "set replaces, add comes on top"] = "set"
     notes: str | None = None
-    reset_period: Annotated[str, "never"] = "never"
+    reset_period: Annotated[str | None, RESETS] = None
+    expires_at: Annotated[str | None, EXPIRES] = None
     allocations: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationChanges(Shape):
+    """Without `credits` the amount stays."""
+
     credits: str | None = None
     mode: str = "set"
     notes: str | None = None
+    reset_period: Annotated[str | None, RESETS] = None
+    expires_at: Annotated[str | None, EXPIRES] = None
     limited: Annotated[bool | None, "false: let the member spend from the pool; alone"] = None
 
 
@@ -151,7 +162,7 @@ class AllocateAnswer(Shape):
 
 ALLOCATION_FILTERS: Final = (
     OpenApiParameter("department_id", str),
-    OpenApiParameter("status", str, enum=["active", "closed", "attention"]),
+    OpenApiParameter("status", str, enum=_STATUSES, description="active and closed are open or not"),
     OpenApiParameter("search", str, description="in names and e-mail addresses"),
 )
 
@@ -177,7 +188,7 @@ def pool(organization: Organization) -> dict[str, Any]:
         if expiry is None
         else {"at": answers.instant(expiry.at), "credits": amounts.text(expiry.credits)},
         "quota": answers.quota(figures.quota(organization=organization)),
-        "departments": _departments(organization, list(found), now),
+        "departments": department_pools(organization, list(found), now),
     }
 
 
@@ -206,7 +217,7 @@ def member_pool(organization: Organization, user: User) -> dict[str, Any]:
             **_runway(forecast.of_member(organization=organization, user=user, now=now).runway),
         },
     }
-    parts = _departments(organization, managed, now)
+    parts = department_pools(organization, managed, now)
     return shown | {"departments": parts} if parts else shown
 
 
@@ -226,9 +237,10 @@ def allocation(row: AllocationFigures) -> dict[str, Any]:
         "held": amounts.text(row.held),
         "remaining": amounts.text(row.remaining),
         "usage_percentage": str(row.usage_percentage),
-        "reset_period": "never",
-        "next_reset_at": None,
-        "expires_at": None,
+        "reset_period": row.reset_period,
+        "next_reset_at": None if row.resets_at is None else answers.instant(row.resets_at),
+        "expires_at": None if row.expires_at is None else answers.instant(row.expires_at),
+        "status": row.status.value,
         "is_active": row.is_active,
         "limited": row.is_limited,
     }
@@ -244,16 +256,7 @@ def filter_allocations(
     department = lists.text(request, "department_id")
     if department:
         rows = rows.filter(pool__department__public_id=department)
-    status = lists.choice(request, "status", of=("active", "closed", "attention"))
-    if status == "active":
-        return rows.filter(closed_at__isnull=True)
-    if status == "closed":
-        return rows.filter(closed_at__isnull=False)
-    if status == "attention":
-        return rows.filter(
-            closed_at__isnull=True, remaining__lte=(F("used") + F("held") + F("remaining")) / 10
-        )
-    return rows
+    return _of_status(rows, lists.choice(request, "status", of=_STATUSES))
 
 
 def require_seeing(request: Request, organization: Organization, user: User) -> None:
@@ -266,6 +269,16 @@ def require_seeing(request: Request, organization: Organization, user: User) -> 
         raise PermissionDenied("Your role does not show other members' figures.")
 
 
+def _of_status(rows: QuerySet[Allocation], status: str) -> QuerySet[Allocation]:
+    if status in ("active", "closed"):
+        return rows.filter(closed_at__isnull=status == "active")
+    if status == "attention":
+        return rows.filter(
+            closed_at__isnull=True, remaining__lte=(F("used") + F("held") + F("remaining")) / 10
+        )
+    return rows.filter(statuses.are(AllocationStatus(status))) if status else rows
+
+
 def _seen_by(caller: Caller, organization: Organization) -> Q:
     if caller.user is None:
         return Q(pk__isnull=True)
@@ -275,7 +288,7 @@ def _seen_by(caller: Caller, organization: Organization) -> Q:
     return Q(user=caller.user) | Q(pool__department__in=managed)
 
 
-def _departments(
+def department_pools(
     organization: Organization, departments: list[Department], now: datetime
 ) -> list[dict[str, Any]]:
     """Return the figures of those that are funded; a few queries however many there are."""

@@ -8,22 +8,24 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from credits import amounts
-from credits.api import shapes
+from credits.api import reaching, shapes
 from credits.api.fields import Body
-from credits.models import Allocation, CreditPool
+from credits.models import Allocation
 from credits.reports import figures
-from credits.sharing import allocations
+from credits.sharing import allocations, resets
 from credits.sharing.allocations import Mode, Share
+from credits.sharing.terms import KEEP
 from kit.errors import NotFound, ValidationError
 from kit.rest import lists
 from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from orgs.access import idempotency, permissions
-from orgs.access.capabilities import Capability
-from orgs.models import AccessKey, Department, Organization, User
+from orgs.audit.events import Actor
+from orgs.models import AccessKey, Organization, User
 
 MOST_SHARES = 1000
-_SHARE = frozenset({"user_id", "credits", "mode", "notes", "reset_period"})
+_TERMS = frozenset({"credits", "mode", "notes", "reset_period", "expires_at"})
+_SHARE = _TERMS | {"user_id"}
 
 
 class Pool(APIView):
@@ -38,6 +40,7 @@ class Pool(APIView):
     )
     def get(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
+        resets.refresh(organization)
         return Response(shapes.pool_for(request, organization))
 
 
@@ -58,7 +61,7 @@ class Allocate(APIView):
         body = body_of(request)
         items, is_bulk = _items(body)
         shares = [_share(organization, item) for item in items]
-        _require_allocator(request, organization, [share.user for share in shares])
+        reaching.require(request, organization, [share.user for share in shares])
         by = permissions.caller_of(request).actor
 
         def assign() -> tuple[int, dict[str, Any]]:
@@ -88,6 +91,7 @@ class Allocations(APIView):
     )
     def get(self, request: Request, org_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
+        resets.refresh(organization)
         rows = figures.allocation_rows(organization=organization, search=lists.text(request, "search"))
         rows = shapes.filter_allocations(request, organization, rows)
         return Response(lists.paged(request, rows, lambda row: shapes.allocation(figures.allocation(row))))
@@ -109,6 +113,7 @@ class AllocationDetail(APIView):
     )
     def get(self, request: Request, org_id: str, user_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
+        resets.refresh(organization)
         if _user(organization, user_id) != permissions.caller_of(request).user:
             shapes.require_seeing(request, organization, _user(organization, user_id))
         return Response(shapes.allocation(figures.allocation(_allocation(organization, user_id))))
@@ -125,16 +130,14 @@ class AllocationDetail(APIView):
     def patch(self, request: Request, org_id: str, user_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         user = _user(organization, user_id)
-        _require_allocator(request, organization, [user])
-        credits, mode, notes, opens = _changes(body_of(request))
-        by = permissions.caller_of(request).actor
+        reaching.require(request, organization, [user])
+        given, by = _changes(body_of(request)), permissions.caller_of(request).actor
 
         def change() -> tuple[int, dict[str, Any]]:
-            if opens:
+            if given is None:
                 row = allocations.revoke(organization=organization, user=user, by=by, limited=False)
             else:
-                share = Share(user=user, credits=credits, mode=mode, notes=notes)
-                row = allocations.assign(organization=organization, share=share, by=by)
+                row = _changed(organization, user, given, by=by)
             return 200, _both(request, organization, row)
 
         return idempotency.once(request, change)
@@ -149,7 +152,7 @@ class AllocationDetail(APIView):
     def delete(self, request: Request, org_id: str, user_id: str) -> Response:
         organization = permissions.organization_of(request, org_id)
         user = _user(organization, user_id)
-        _require_allocator(request, organization, [user])
+        reaching.require(request, organization, [user])
         by = permissions.caller_of(request).actor
         return idempotency.once(
             request,
@@ -179,60 +182,53 @@ def _share(organization: Organization, item: object) -> Share:
     if not isinstance(item, dict):
         raise ValidationError(allocations="must be objects")
     body = Body(item, allowed=_SHARE)
-    user_id, notes = body.line("user_id", longest=64), body.line("notes", longest=500)
-    credits = body.amount("credits")
-    mode = body.line("mode", longest=8) or Mode.SET
+    user_id = body.line("user_id", longest=64)
     if not user_id:
         body.wrong.setdefault("user_id", "is needed")
-    if credits is None:
-        body.wrong.setdefault("credits", "is needed")
+    given = _given(body, needs_credits=True)
+    return Share(user=_user(organization, user_id), **given)
+
+
+def _given(body: Body, *, needs_credits: bool) -> dict[str, Any]:
+    """Return what a share is made of beside its member; without an amount, adding nothing leaves it as it is."""
+    credits, mode = body.amount("credits"), body.line("mode", longest=8) or Mode.SET
     if mode not in list(Mode):
         body.wrong["mode"] = "must be set or add"
-    if body.line("reset_period", longest=16) not in ("", "never"):
-        body.wrong["reset_period"] = "must be never"
+    if credits is None and (needs_credits or body.has("mode")):
+        body.wrong.setdefault("credits", "is needed")
+    period = body.line("reset_period", longest=16)
+    if period and period not in Allocation.ResetPeriod.values:
+        body.wrong["reset_period"] = f"must be one of {', '.join(Allocation.ResetPeriod.values)}"
+    notes, expires_at = body.line("notes", longest=500), body.instant("expires_at")
     body.done()
-    return Share(
-        user=_user(organization, user_id), credits=credits or amounts.ZERO, mode=Mode(mode), notes=notes
-    )
+    return {
+        "credits": amounts.ZERO if credits is None else credits,
+        "mode": Mode.ADD if credits is None else Mode(mode),
+        "notes": notes,
+        "reset_period": period or None,
+        "expires_at": expires_at if body.was_given("expires_at") else KEEP,
+    }
 
 
-def _changes(given: Mapping[str, Any]) -> tuple[Any, Mode, str, bool]:
-    """Return the amount, mode and notes of a change, or that the member shall spend from the pool."""
+def _changed(organization: Organization, user: User, given: dict[str, Any], *, by: Actor) -> Allocation:
+    """Change what a member has; only terms change nothing for who has no open allocation."""
+    share = Share(user=user, **given)
+    if share.mode == Mode.ADD and not share.credits:
+        open_ones = Allocation.objects.filter(organization=organization, user=user, closed_at=None)
+        if not open_ones.exists():
+            raise NotFound("This member has no open allocation.")
+    return allocations.assign(organization=organization, share=share, by=by)
+
+
+def _changes(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what to change of a share, None to let the member spend from the pool."""
     if "limited" in given:
         if given != {"limited": False}:
             raise ValidationError(limited="must be false, and nothing beside it")
-        return amounts.ZERO, Mode.SET, "", True
-    body = Body(given, allowed=_SHARE - {"user_id"})
-    credits, mode = body.amount("credits"), body.line("mode", longest=8) or Mode.SET
-    if credits is None:
-        body.wrong.setdefault("credits", "is needed")
-    if mode not in list(Mode):
-        body.wrong["mode"] = "must be set or add"
-    notes = body.line("notes", longest=500)
-    body.done()
-    return credits, Mode(mode), notes, False
-
-
-def _require_allocator(request: Request, organization: Organization, users: list[User]) -> None:
-    """Raise PermissionDenied unless the caller may allocate to all of them; a manager may in their department's pool."""
-    caller = permissions.caller_of(request)
-    if permissions.allows(caller, organization, Capability.ALLOCATE):
-        return
-    for user in users:
-        department = (
-            Department.objects.live().filter(memberships__user=user, organization=organization).first()
-        )
-        if department is not None and not _shares_out(department, user):
-            department = None
-        permissions.require(request, organization, Capability.ALLOCATE, department=department)
-
-
-def _shares_out(department: Department, user: User) -> bool:
-    """Tell whether a member's credits come from the department's own pool: it is funded, and no other pool gave them."""
-    if not CreditPool.objects.filter(department=department).exists():
-        return False
-    given = Allocation.objects.filter(organization=department.organization, user=user, closed_at__isnull=True)
-    return not given.exclude(pool__department=department).exists()
+        return None
+    if not given:
+        raise ValidationError(credits="is needed, or another field to change")
+    return _given(Body(given, allowed=_TERMS), needs_credits=False)
 
 
 def _user(organization: Organization, user_id: str) -> User:

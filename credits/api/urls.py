@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from credits.api import inquiries, movements, reports, sharing, usage
+from credits.api import credit_requests, departments, inquiries, movements, reports, sharing, usage
 from orgs.access import keys
 from orgs.models import AccessKey
 
@@ -29,6 +29,23 @@ urlpatterns = [
     path("org-billing/credits/<str:org_id>/allocate", sharing.Allocate.as_view()),
     path("org-billing/credits/<str:org_id>/allocations", sharing.Allocations.as_view()),
     path("org-billing/credits/<str:org_id>/allocations/<str:user_id>", sharing.AllocationDetail.as_view()),
+    path(
+        "org-billing/credits/<str:org_id>/departments/<str:department_id>/transfer",
+        departments.Transfer.as_view(),
+    ),
+    path("org-billing/credits/<str:org_id>/requests", credit_requests.CreditRequests.as_view()),
+    path(
+        "org-billing/credits/<str:org_id>/requests/<uuid:request_id>/approve",
+        credit_requests.Approve.as_view(),
+    ),
+    path(
+        "org-billing/credits/<str:org_id>/requests/<uuid:request_id>/decline",
+        credit_requests.Decline.as_view(),
+    ),
+    path(
+        "org-billing/credits/<str:org_id>/requests/<uuid:request_id>/withdraw",
+        credit_requests.Withdraw.as_view(),
+    ),
     path("org-billing/credits/<str:org_id>/usage", reports.Usage.as_view()),
     path("org-billing/credits/<str:org_id>/records", movements.Records.as_view()),
     path("org-billing/credits/<str:org_id>/ledger", movements.Ledger.as_view()),

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from credits.api import answers, requests, spenders
+from credits.api import answers, requests, spenders, ways_out
 from credits.api.fields import Body
 from credits.api.requests import UsageRequest
 from credits.ledger import charging, combining
@@ -251,7 +251,7 @@ def hidden(caller: Caller, command: Command, outcome: Outcome) -> Outcome:
 
 
 def refusal_for(caller: Caller, command: Command, refusal: DomainError) -> DomainError:
-    """Return «not found» for an organization or member that the caller may not know of; else the refusal."""
+    """Return «not found» for an organization or member that the caller may not know of; else the refusal, with a way out."""
     if isinstance(refusal, NotAMember) and caller.kind in _PERSONS:
         return NotFound("There is no such organization.")
     if isinstance(refusal, NotAMember) and caller.kind == AccessKey.Kind.ORGANIZATION:
@@ -260,4 +260,4 @@ def refusal_for(caller: Caller, command: Command, refusal: DomainError) -> Domai
         visible = permissions.visible_organizations(caller)
         if not visible.filter(pk=command.organization_id).exists():
             return NotFound("There is no such organization.")
-    return refusal
+    return ways_out.named(refusal, command)

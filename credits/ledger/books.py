@@ -10,6 +10,7 @@ from uuid import UUID
 from credits import amounts
 from credits.ledger import statements
 from credits.ledger.records import Usage
+from credits.limits import ceilings
 from credits.models import Hold, Shortfall
 
 NOBODY: Final = UUID(int=0)
@@ -104,10 +105,15 @@ def end_holds(holds: Sequence[Hold]) -> None:
         statements.run(_END_HOLDS, _json(rows))
 
 
-def insert_usage(records: Sequence[Usage]) -> None:
-    """Insert usage records, add them to the rollups, and open the shortfalls they left."""
+def insert_usage(records: Sequence[Usage], *, counted: bool = False) -> None:
+    """Insert usage records, add them to the rollups, and open the shortfalls they left.
+
+    Hard budgets count them too, unless the caller has `counted` them. Their payers must be locked.
+    """
     if not records:
         return
+    if not counted:
+        ceilings.count(records)
     statements.insert("credits_usagerecord", _USAGE_COLUMNS, map(_USAGE_VALUES, records))
     statements.run(_ADD_UP, _json(_rollup(records)))
     owed = [

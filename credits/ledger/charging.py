@@ -11,10 +11,13 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError
 
-from credits.ledger import corrections, overdue, unpriced
+from credits.ledger import corrections, overdue, payers, unpriced
 from credits.ledger.commands import Command, ExpireHold, MakeCharge, Outcome, PlaceHold, Settled
 from credits.ledger.payers import InsufficientCredits
 from credits.ledger.rounds import Again, Attempt, Round
+from credits.limits import refusals
+from credits.limits.ceilings import BudgetExceeded
+from credits.sharing import resets
 from kit import transactions
 from kit.errors import DomainError, TryAgain
 
@@ -22,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 MOST_TOGETHER: Final = 256
 """How many waiting requests are settled in one transaction."""
+
+_REFUSALS_OF_HELD: Final = (InsufficientCredits, BudgetExceeded)
+"""Refusals that the end of an overdue hold may lift."""
 
 _MOST_ATTEMPTS: Final = 6
 """How often one request may be sent on to another payer: three candidates, each of which may have moved once."""
@@ -60,12 +66,14 @@ def settle_free(commands: Sequence[Command]) -> list[Outcome | Attempt]:
         results[index] = result.attempt if isinstance(result, Again) else result
     _charge_debts(results)
     unpriced.note(commands, results)
-    return [
-        Attempt(commands[index], waits_for=one.tried[0])  # whose lane ends them: that waits for locks
-        if isinstance(one, InsufficientCredits) and _overdue_of(one)
+    decided = [
+        Attempt(commands[index], waits_for=_first_tried(one))  # whose lane ends them: that waits for locks
+        if isinstance(one, _REFUSALS_OF_HELD) and _overdue_of(one)
         else one
         for index, one in enumerate(results)
     ]
+    refusals.note(commands, decided)
+    return decided
 
 
 def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
@@ -77,7 +85,7 @@ def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
     waiting = list(range(len(attempts)))
     while waiting:
         group = _next_group(attempts, waiting)
-        results = _run([attempts[index] for index in group], skip_locked=False)
+        results = _run_waiting([attempts[index] for index in group])
         for index, result in zip(group, results, strict=True):
             outcomes[index] = _settle_alone(result.attempt) if isinstance(result, Again) else result
         waiting = [index for index in waiting if index not in outcomes]
@@ -87,6 +95,7 @@ def settle_waiting(attempts: Sequence[Attempt]) -> list[Outcome]:
     commands = [one.command for one in attempts]
     decided = [_without_overdue(command, outcomes[index]) for index, command in enumerate(commands)]
     unpriced.note(commands, decided)
+    refusals.note(commands, decided)
     return decided
 
 
@@ -103,11 +112,40 @@ def _settle_again(attempts: dict[int, Attempt]) -> dict[int, Outcome]:
 def _settle_alone(attempt: Attempt) -> Outcome:
     """Settle one attempt, following it from payer to payer, each in a transaction of its own."""
     for _ in range(_MOST_ATTEMPTS):
-        [result] = _run([attempt], skip_locked=False)
+        [result] = _run_waiting([attempt])
         if not isinstance(result, Again):
             return result
         attempt = result.attempt
     return TryAgain()
+
+
+def _run_waiting(attempts: list[Attempt]) -> list[Outcome | Again]:
+    """Run one transaction that waits for locks, after the allocations that are due were reset; once more for who is due now."""
+    if not _catch_up(attempts):
+        return [TryAgain() for _ in attempts]
+    results = _run(attempts, skip_locked=False)
+    behind = [index for index, one in enumerate(results) if isinstance(one, Again) and one.attempt.behind]
+    if not behind:
+        return results
+    late = [attempts[index] for index in behind]
+    again = _run(late, skip_locked=False) if _catch_up(late) else [TryAgain() for _ in late]
+    for index, result in zip(behind, again, strict=True):
+        results[index] = result
+    return results
+
+
+def _catch_up(attempts: Iterable[Attempt]) -> bool:
+    """Bring the pools up to date that these attempts found behind, a transaction each; False where one is busy."""
+    pools = {one.behind for one in attempts if one.behind is not None}
+    for one in attempts:
+        one.behind = None
+    try:
+        for pool_id in sorted(pools):
+            resets.catch_up(pool_id=pool_id)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("allocations could not be brought up to date: %s", error)
+        return False
+    return True
 
 
 def _run(attempts: list[Attempt], *, skip_locked: bool) -> list[Outcome | Again]:
@@ -176,7 +214,7 @@ def _charge_debts(outcomes: Iterable[Outcome | Attempt]) -> None:
 
 def _without_overdue(command: Command, decided: Outcome) -> Outcome:
     """Try a refused command again when who may pay still holds credits for holds that are over (product.md §6)."""
-    due = _overdue_of(decided) if isinstance(decided, InsufficientCredits) else []
+    due = _overdue_of(decided) if isinstance(decided, _REFUSALS_OF_HELD) else []
     if not due:
         return decided
     for end in due:
@@ -184,6 +222,12 @@ def _without_overdue(command: Command, decided: Outcome) -> Outcome:
     return _settle_alone(Attempt(command))
 
 
-def _overdue_of(refusal: InsufficientCredits) -> list[ExpireHold]:
-    """Return what would end the overdue holds of the payers that were tried."""
+def _overdue_of(refusal: InsufficientCredits | BudgetExceeded) -> list[ExpireHold]:
+    """Return what would end the overdue holds of the payers that were tried, or of the budget that bit."""
+    if isinstance(refusal, BudgetExceeded):
+        return overdue.of_budget(*refusal.bitten)
     return [end for payer in refusal.tried for end in overdue.of_payer(payer)]
+
+
+def _first_tried(refusal: InsufficientCredits | BudgetExceeded) -> payers.Ref | None:
+    return refusal.tried[0] if isinstance(refusal, InsufficientCredits) else None

@@ -1,4 +1,4 @@
-"""Checking: what a hold would answer now, without a lock and without moving anything."""
+"""Checking: what a hold would answer now, without a lock; it moves nothing but a reset that is due, as any look does."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,10 +7,11 @@ from credits.amounts import ZERO
 from credits.ledger import payers, spending
 from credits.ledger.commands import Payer, PlaceHold, Quota
 from credits.ledger.standing import Asked, Standing, read
-from credits.limits import quotas
+from credits.limits import ceilings, quotas
 from credits.models import Allocation, CreditPool
 from credits.pricing import costs, table
 from credits.pricing.costs import Priced
+from credits.sharing import resets
 from kit.errors import DomainError, NotFound
 
 
@@ -30,10 +31,12 @@ def check(command: PlaceHold) -> Checked:
     priced = _price(command, stands)
     quota = quotas.state(stands, quotas.Counters())
     payer = None
+    by = ceilings.By(stands.department_id, command.spender.user_id, command.cost.model)
     try:
         stands.refuse_spender()
         spending.refuse_debtor(stands)
         payer = _payer(stands, priced.credits) if priced.credits else None
+        ceilings.refuse_exhausted(stands, by, priced.credits)
         quotas.refuse_exhausted(stands)
     except DomainError as refusal:
         return Checked(needed=priced.credits, quota=quota, refusal=refusal)
@@ -53,7 +56,11 @@ def _standing(command: PlaceHold) -> Standing:
     if stands is None:
         raise NotFound("There is no such organization.")
     stands.refuse_key()
-    return stands
+    pool_id = stands.pool_behind(ends_hold=False)
+    if pool_id is None:
+        return stands
+    resets.catch_up(pool_id=pool_id)
+    return _standing(command)
 
 
 def _price(command: PlaceHold, stands: Standing) -> Priced:

@@ -6,10 +6,11 @@ The rows must be locked by the caller (`payers.lock`). Nothing else changes bala
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
 from credits.ledger import statements
-from credits.models import Allocation, CreditPool, Grant, LedgerEntry
+from credits.models import Allocation, AllocationReset, CreditPool, Grant, LedgerEntry
 
 _POOLS: Final = """
 UPDATE credits_creditpool AS p SET available = v.a, held = v.h, spent = v.s
@@ -19,6 +20,22 @@ _ALLOCATIONS: Final = """
 UPDATE credits_allocation AS a SET remaining = v.r, held = v.h, used = v.u, spent = v.s
 FROM json_to_recordset(%s::json) AS v(i bigint, r numeric, h numeric, u numeric, s numeric) WHERE a.id = v.i
 """
+_COLUMNS: Final = {
+    "id": "uuid",
+    "organization_id": "int8",
+    "kind": "text",
+    "amount": "numeric",
+    "source_pool_id": "int8",
+    "source_allocation_id": "int8",
+    "target_pool_id": "int8",
+    "target_allocation_id": "int8",
+    "grant_id": "uuid",
+    "reset_id": "uuid",
+    "reason": "text",
+    "made_by": "text",
+    "created_at": "timestamptz",
+}
+_VALUES: Final = attrgetter(*_COLUMNS)
 
 
 def grant(*, pool: CreditPool, grant: Grant, made_by: str) -> LedgerEntry:
@@ -86,6 +103,29 @@ def deallocate(
     )
 
 
+def reset(*, pool: CreditPool, allocation: Allocation, reset: AllocationReset, made_by: str) -> LedgerEntry:
+    """Move what a reset tops up from the pool into the allocation, or what it returns the other way; one of them is 0.
+
+    The entry is dated as the reset is.
+    """
+    pool.available += reset.returned - reset.topped_up
+    allocation.remaining += reset.topped_up - reset.returned
+    gives = bool(reset.topped_up)
+    entry = _entry(
+        "reset",
+        reset.topped_up or reset.returned,
+        pool.organization_id,
+        made_by,
+        source_pool=pool if gives else None,
+        target_allocation=allocation if gives else None,
+        source_allocation=None if gives else allocation,
+        target_pool=None if gives else pool,
+        reset=reset,
+    )
+    entry.created_at = reset.created_at
+    return entry
+
+
 def leave(
     *, source: CreditPool | Allocation, amount: Decimal, kind: str, grant: Grant, made_by: str, reason: str
 ) -> LedgerEntry:
@@ -136,7 +176,13 @@ def write(*made: LedgerEntry) -> None:
         pools |= {pool.pk: pool for pool in (entry.source_pool, entry.target_pool) if pool is not None}
         allocations |= {a.pk: a for a in (entry.source_allocation, entry.target_allocation) if a is not None}
     write_balances(list(pools.values()), list(allocations.values()))
-    LedgerEntry.objects.bulk_create(made)
+    insert(made)
+
+
+def insert(made: Sequence[LedgerEntry]) -> None:
+    """Insert dated entries; the caller writes the balances."""
+    if made:
+        statements.insert("credits_ledgerentry", _COLUMNS, map(_VALUES, made))
 
 
 def _entry(  # noqa: PLR0913 - the columns of one row
@@ -150,6 +196,7 @@ def _entry(  # noqa: PLR0913 - the columns of one row
     target_pool: CreditPool | None = None,
     target_allocation: Allocation | None = None,
     grant: Grant | None = None,
+    reset: AllocationReset | None = None,
     reason: str = "",
 ) -> LedgerEntry:
     return LedgerEntry(
@@ -162,5 +209,6 @@ def _entry(  # noqa: PLR0913 - the columns of one row
         target_pool=target_pool,
         target_allocation=target_allocation,
         grant=grant,
+        reset=reset,
         reason=reason,
     )

@@ -11,6 +11,7 @@ from credits.ledger.commands import CaptureHold, EndHold, ExpireHold, Reach, Set
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.records import Usage
 from credits.ledger.spending import finish
+from credits.limits import ceilings
 from credits.models import Allocation, CreditPool, Hold, LedgerEntry, UsageRecord
 from credits.pricing import costs
 from credits.pricing.costs import Priced, TokensCost
@@ -52,6 +53,17 @@ def payers_of(hold: Hold, stands: Standing, *, captures: bool) -> list[payers.Re
     archived = Department.objects.filter(credit_pool=pool_id, archived_at__isnull=False).exists()
     above = [payers.organization_pool(hold.organization_id)] if archived else []
     return [*above, ("pool", pool_id), *own] if closed else [*above, *own]
+
+
+def under_budgets(command: EndHold, hold: Hold, stands: Standing) -> dict[ceilings.Row, int]:
+    """Return the rows of hard budgets that ending this hold changes: where it is held, and where its capture counts."""
+    budgets, rows = ceilings.of(stands), {}
+    if hold.status == Hold.Status.ACTIVE and hold.credits:
+        rows = ceilings.rows_of(budgets, ceilings.By(hold.department_id, hold.user_id, hold.model), hold.day)
+    if isinstance(command, CaptureHold) and not hold.captured_content and not hold.byok:
+        by = ceilings.By(hold.department_id, hold.user_id, command.cost.model or hold.model)
+        rows |= ceilings.rows_of(budgets, by, stands.day(stands.clock))
+    return rows
 
 
 def end(book: Round, command: EndHold, stands: Standing) -> Settled | None:
@@ -169,9 +181,9 @@ def _take(
         made_by=command.spender.made_by,
         day=stands.day(stands.clock),
         occurred_at=stands.clock,
-        created_at=stands.clock,
+        created_at=payers.dated(row, stands.clock),
     )
-    book.usage.append(usage)
+    book.use(usage, stands)
     return usage
 
 
@@ -187,6 +199,7 @@ def _end(book: Round, hold: Hold, row: PayerRow | None, stands: Standing, status
     if row is not None and hold.credits:
         payers.unreserve(row, hold.credits)
         book.locked.touch(row)
+    book.capped.hold(ceilings.of(stands), hold, -hold.credits)
     hold.status, hold.ended_at = status, stands.clock
     book.ended_holds.append(hold)
 

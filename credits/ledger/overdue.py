@@ -1,5 +1,6 @@
 """Holds that nobody ended in time: the commands that expire them."""
 
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -7,6 +8,8 @@ from django.db.models import QuerySet
 
 from credits.ledger.commands import ExpireHold, Reach, Spender
 from credits.ledger.payers import Ref
+from credits.limits import calendar
+from credits.limits.ceilings import Ceiling
 from credits.models import Hold
 
 _SWEEPER: Final = Spender(made_by="portal")
@@ -17,6 +20,19 @@ def of_payer(payer: Ref) -> list[ExpireHold]:
     """Return what ends the overdue holds of one payer."""
     kind, key = payer
     held = Hold.objects.overdue().filter(**{f"{kind}_id": key})
+    return _commands(held.order_by("pk").values_list("pk", flat=True)[:_MOST])
+
+
+def of_budget(ceiling: Ceiling, starts_on: date) -> list[ExpireHold]:
+    """Return what ends the overdue holds that count in one period of a hard budget."""
+    found = Hold.objects.overdue().filter(
+        organization=ceiling.organization_id,
+        day__gte=starts_on,
+        day__lt=calendar.next_first_day(starts_on, ceiling.period),
+        credits__gt=0,
+    )
+    by = {"department": "department_id", "member": "user_id", "model": "model"}.get(ceiling.scope)
+    held = found.filter(**{by: ceiling.subject}) if by is not None else found
     return _commands(held.order_by("pk").values_list("pk", flat=True)[:_MOST])
 
 

@@ -32,7 +32,14 @@ class InsufficientCredits(DomainError):
     status = 402
 
     def __init__(
-        self, *, kind: str, scope: str, needed: Decimal, remaining: Decimal, tried: Sequence[Ref] = ()
+        self,
+        *,
+        kind: str,
+        scope: str,
+        needed: Decimal,
+        remaining: Decimal,
+        resets_at: datetime | None = None,
+        tried: Sequence[Ref] = (),
     ) -> None:
         self.tried = tried
         super().__init__(
@@ -42,7 +49,7 @@ class InsufficientCredits(DomainError):
                 "scope": scope,
                 "needed": amounts.text(needed),
                 "remaining": amounts.text(remaining),
-                "resets_at": None,
+                "resets_at": None if resets_at is None else resets_at.isoformat(),
             },
         )
 
@@ -124,6 +131,11 @@ def spend(row: PayerRow, credits: Decimal) -> None:
     row.spent += credits
     if isinstance(row, Allocation):
         row.used += credits
+
+
+def dated(row: PayerRow | None, clock: datetime) -> datetime:
+    """Return when a charge of this row is made: never before the allocation's period, even where the clock stepped back."""
+    return max(clock, row.opened_at) if isinstance(row, Allocation) else clock
 
 
 def put_back(row: PayerRow, credits: Decimal) -> None:

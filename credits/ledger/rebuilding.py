@@ -1,7 +1,8 @@
 """Rebuilding: the figures that are kept beside the books, computed anew from entries, holds and usage records.
 
-What is rebuilt: balances of pools, allocations and grants, open shortfalls, and the daily use that pages read. Books
-that are sound stay as they are, to the byte (reliability.md I24). Entries and usage records are never written here.
+What is rebuilt: balances of pools, allocations and grants, open shortfalls, what is taken of hard budgets, and the daily
+use that pages read. Books that are sound stay as they are, to the byte (reliability.md I24). Entries and usage records
+are never written here.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, Final
 from django.db import connection
 
 from credits.ledger import burndown, payers
-from credits.models import Allocation, CreditPool, DailyUsage, GrantBalance, Shortfall
+from credits.models import Allocation, BudgetUsage, CreditPool, DailyUsage, GrantBalance, Shortfall
 from kit import transactions
 from orgs.audit import events
 from orgs.audit.events import Actor
@@ -84,6 +85,12 @@ _TABLES: Final = {
         dict.fromkeys(("amount", "settled", "forgiven"), _AMOUNT),
         {"organization_id": "bigint", "created_at": "timestamptz"},
     ),
+    "budgets": _Cache(
+        "credits_budgetusage",
+        {"budget_id": "bigint", "starts_on": "date"},
+        dict.fromkeys(("used", "held"), _AMOUNT),
+        {"organization_id": "bigint"},
+    ),
     "rollups": _Cache(
         "credits_dailyusage",
         dict(zip(_GRAIN, ("bigint", "date", "bigint", "uuid", "text", "text", "text"), strict=True)),
@@ -139,7 +146,7 @@ def rebuild(*, organization: Organization, by: Actor) -> list[Difference]:
 
 
 def _lock(organization: Organization) -> None:
-    """Take every row that is rebuilt, in the ledger's order: payers, grants, shortfalls, rollups by key.
+    """Take every row that is rebuilt, in the ledger's order: payers, budgets, grants, shortfalls, rollups by key.
 
     A request that costs nothing locks no payer, but its rollup: what it adds is seen whole, or not yet at all.
     """
@@ -152,6 +159,7 @@ def _lock(organization: Organization) -> None:
     ]
     payers.lock(refs)
     for rows, order in (
+        (BudgetUsage.objects.all(), ["budget_id", "starts_on"]),
         (GrantBalance.objects.all(), ["grant_id"]),
         (Shortfall.objects.all(), ["pk"]),
         (DailyUsage.objects.all(), list(_GRAIN)),

@@ -1,7 +1,7 @@
 """Reversals: giving back a charge, whole or in part, once."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from credits.ledger import burndown, corrections, entries, forgiveness, payers, 
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.payers import PayerRow
 from credits.ledger.records import Usage
+from credits.limits import ceilings
 from credits.models import Allocation, CreditPool, LedgerEntry, Shortfall, UsageRecord
 from kit import transactions
 from kit.errors import NotFound, TryAgain, ValidationError
@@ -103,6 +104,8 @@ def _reversed_before(earlier: UsageRecord, charge: UsageRecord, amount: Decimal)
 
 def _reverse(locked: payers.Locked, charge: UsageRecord, amount: Decimal, *, reason: str, by: Actor) -> Usage:
     clock = statements.clock()
+    today = _today(charge, clock)
+    ceilings.lock_all(organization_id=charge.organization_id, day=today)  # before shortfalls and grants
     owed = _forgive(charge, amount)
     taken = min(amount - owed, charge.credits)
     row = locked.get(
@@ -208,7 +211,11 @@ def _record(
         model=charge.model,
         reason=reason,
         made_by=by.public_id,
-        day=at.astimezone(ZoneInfo(charge.organization.time_zone)).date(),
+        day=_today(charge, at),
         occurred_at=at,
         created_at=at,
     )
+
+
+def _today(charge: UsageRecord, at: datetime) -> date:
+    return at.astimezone(ZoneInfo(charge.organization.time_zone)).date()

@@ -9,7 +9,7 @@ from credits.ledger import books, guesses, holding, keys, payers, replays, short
 from credits.ledger.commands import CaptureHold, Command, EndHold, MakeCharge, Outcome, PlaceHold
 from credits.ledger.records import Usage
 from credits.ledger.standing import Asked, Standing
-from credits.limits import quotas
+from credits.limits import ceilings, quotas
 from credits.models import Hold, LedgerEntry
 from credits.pricing import table
 from credits.signals import usage_recorded
@@ -23,12 +23,14 @@ class Attempt:
 
     A careful one reads who pays before it locks; the first try guesses from what the last request found, and every
     decision is made on what is read after the lock. `waits_for` is the payer that the last round looked for: what waits for one payer can be settled together.
+    `behind` is the pool whose allocations must first be brought up to date: the last round found the member's reset due.
     """
 
     command: Command
     candidate: int = 0
     careful: bool = False
     waits_for: payers.Ref | None = None
+    behind: int | None = None
     subject: UUID = field(default_factory=uuid7)
 
 
@@ -50,6 +52,7 @@ class Round:
         self.holds: dict[UUID, Hold] = {}
         self.standings: list[Standing | None] = []
         self.counters = quotas.Counters()
+        self.capped = ceilings.Counts()
         self.new_holds: list[Hold] = []
         self.ended_holds: list[Hold] = []
         self.usage: list[Usage] = []
@@ -71,6 +74,7 @@ class Round:
         self.standings = standing.read(asked)
         guesses.learn(self.standings)
         self.counters = quotas.lock(self._counted(claimed))
+        self.capped = ceilings.lock(self._under_budgets(claimed))
         earlier = replays.read([one.command for one in self.attempts], claimed)
         results = [self._decide(index, one, claimed, earlier) for index, one in enumerate(self.attempts)]
         self._write(
@@ -92,6 +96,10 @@ class Round:
         try:
             if stands is None:
                 raise NotFound("There is no such organization or hold.")
+            attempt.behind = self._behind(command, stands)
+            if attempt.behind is not None:
+                attempt.candidate = 0
+                return self._again(attempt)
             if isinstance(command, EndHold):  # never refused for its key: the provider has been paid
                 return holding.end(self, command, stands) or self._again(attempt)
             stands.refuse_key()
@@ -106,6 +114,13 @@ class Round:
     def _again(self, attempt: Attempt) -> Again:
         attempt.careful = True
         return Again(attempt)
+
+    def _behind(self, command: Command, stands: Standing) -> int | None:
+        """Return the pool to bring up to date before this is decided; a hold of a pool is nobody's allocation."""
+        if not isinstance(command, EndHold):
+            return stands.pool_behind(ends_hold=False)
+        hold = self.holds.get(command.hold_id)
+        return stands.pool_behind(ends_hold=True) if hold is not None and hold.pool_id is None else None
 
     def _read_holds(self) -> dict[UUID, Hold]:
         """Read the holds to end, without a lock: only to learn whose they are and who pays."""
@@ -173,20 +188,42 @@ class Round:
                 rows += [row for row, _ in quotas.rows_of(stands, spending.day_of(attempt.command, stands))]
         return rows
 
+    def _under_budgets(self, claimed: set[keys.Key]) -> dict[ceilings.Row, int]:
+        """Return the rows of hard budgets that this round may count in, of settlements too."""
+        rows: dict[ceilings.Row, int] = {}
+        for attempt, stands in zip(self.attempts, self.standings, strict=True):
+            if stands is None or not stands.hard_budgets:
+                continue
+            if isinstance(attempt.command, EndHold):
+                hold = self.holds.get(attempt.command.hold_id)
+                rows |= holding.under_budgets(attempt.command, hold, stands) if hold is not None else {}
+            elif attempt.command.key in claimed:
+                rows |= spending.under_budgets(attempt.command, stands)
+            if stands.shortfall_open:
+                rows |= ceilings.all_rows(ceilings.of(stands), stands.day(stands.clock))
+        return rows
+
+    def use(self, usage: Usage, stands: Standing) -> None:
+        """Keep a usage record for writing, and count it in the organization's hard budgets."""
+        self.usage.append(usage)
+        self.capped.use(ceilings.of(stands), usage)
+
     def _write(self, given_up: list[Command], claimed: set[keys.Key]) -> None:
         """Write everything that was decided, and announce the usage records once."""
         owing = {
-            stands.organization_id
+            stands.organization_id: stands
             for stands in self.standings
             if stands is not None and stands.shortfall_open
         }
-        self.usage += shortfalls.settle(self.locked, organizations=owing)
+        for settlement in shortfalls.settle(self.locked, organizations=owing.keys()):
+            self.use(settlement, owing[settlement.organization_id])
         payers.write(self.locked)
         LedgerEntry.objects.bulk_create(self.entries)
         books.insert_holds(self.new_holds)
         books.end_holds(self.ended_holds)
         quotas.write(self.counters)
-        books.insert_usage(self.usage)
+        ceilings.write(self.capped)
+        books.insert_usage(self.usage, counted=True)
         keys.forget([c.key for c in given_up if isinstance(c, (PlaceHold, MakeCharge)) and c.key in claimed])
         if self.usage:
             usage_recorded.send(sender=Round, records=self.usage)

@@ -9,7 +9,9 @@ from django.db.models import F, Sum
 from credits.amounts import ZERO
 from credits.ledger import payers, statements
 from credits.ledger.records import Usage
+from credits.limits import ceilings
 from credits.models import CreditPool, Shortfall, UsageRecord
+from orgs.models import Organization
 
 
 def settle(locked: payers.Locked, *, organizations: Collection[int]) -> list[Usage]:
@@ -33,11 +35,14 @@ def open_amount(*, organization_id: int) -> Decimal:
 def _settle_from(locked: payers.Locked, pool: CreditPool) -> list[Usage]:
     if pool.available <= 0:
         return []
-    open_ones = Shortfall.objects.select_for_update(no_key=True, of=("self",)).filter(
+    open_ones = Shortfall.objects.filter(
         organization_id=pool.organization_id, amount__gt=F("settled") + F("forgiven")
     )
+    if not open_ones.exists():
+        return []
+    _lock_budgets(pool.organization)
     made: list[Usage] = []
-    for shortfall in open_ones.order_by("pk"):
+    for shortfall in open_ones.select_for_update(no_key=True, of=("self",)).order_by("pk"):
         if pool.available <= 0:
             break
         taken = min(pool.available, shortfall.amount - shortfall.settled - shortfall.forgiven)
@@ -47,6 +52,12 @@ def _settle_from(locked: payers.Locked, pool: CreditPool) -> list[Usage]:
         shortfall.save(update_fields=["settled"])
         made.append(_record(pool, shortfall, taken))
     return made
+
+
+def _lock_budgets(organization: Organization) -> None:
+    """Lock the hard budgets that settlements may count in before the shortfalls, as spending does."""
+    today = statements.clock().astimezone(ZoneInfo(organization.time_zone)).date()
+    ceilings.lock_all(organization_id=organization.pk, day=today)
 
 
 def _record(pool: CreditPool, shortfall: Shortfall, taken: Decimal) -> Usage:

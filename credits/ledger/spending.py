@@ -14,7 +14,7 @@ from credits.ledger import guesses, payers
 from credits.ledger.commands import Command, MakeCharge, PlaceHold, Settled, Spend
 from credits.ledger.payers import InsufficientCredits, PayerRow
 from credits.ledger.records import Usage
-from credits.limits import quotas
+from credits.limits import ceilings, quotas
 from credits.models import Hold
 from credits.pricing import costs
 from credits.pricing.costs import Priced
@@ -55,6 +55,8 @@ def spend(book: Round, attempt: Attempt, command: PlaceHold | MakeCharge, stands
         payer = _payer(book, attempt, stands, needed=priced.credits, happened=happened)
         if payer is None:
             return None
+        if not happened:
+            book.capped.refuse(stands, _by(command, stands), day_of(command, stands), priced.credits)
     counted = _count(book, stands, day_of(command, stands), happened=happened)
     if isinstance(command, PlaceHold):
         settled = Settled(hold=_hold(book, attempt, command, stands, priced, payer, counted=counted))
@@ -79,6 +81,13 @@ def day_of(command: Command, stands: Standing) -> date:
     return stands.day(occurred)
 
 
+def under_budgets(command: PlaceHold | MakeCharge, stands: Standing) -> dict[ceilings.Row, int]:
+    """Return the rows of hard budgets that the request counts in, unless it is known to cost nothing."""
+    if command.byok:
+        return {}
+    return ceilings.rows_of(ceilings.of(stands), _by(command, stands), day_of(command, stands))
+
+
 def price(book: Round, command: Spend, stands: Standing) -> Priced:
     """Return what the command costs by the present price table and plan; raises Unpriced where it has no price and the organization refuses that."""
     return costs.price(command.cost, stands.terms(book.prices), byok=command.byok)
@@ -93,8 +102,14 @@ def finish(settled: Settled, book: Round, payer: PayerRow | None, stands: Standi
 
 
 def insufficient(kind: str, stands: Standing, *, needed: Decimal, remaining: Decimal) -> InsufficientCredits:
-    """Return the refusal that names which limit bit."""
-    return InsufficientCredits(kind=kind, scope=stands.organization, needed=needed, remaining=remaining)
+    """Return the refusal that names which limit bit, and when it resets."""
+    return InsufficientCredits(
+        kind=kind,
+        scope=stands.organization,
+        needed=needed,
+        remaining=remaining,
+        resets_at=stands.allocation_next_reset if kind == "allocation" else None,
+    )
 
 
 def _is_out_of_time(command: Command, stands: Standing) -> bool:
@@ -168,6 +183,7 @@ def _hold(
         expires_at=stands.clock + timedelta(seconds=command.ttl_seconds),
     )
     book.new_holds.append(hold)
+    book.capped.hold(ceilings.of(stands), hold, hold.credits)
     if payer is not None:
         guesses.learn_hold(hold.pk, payers.ref_of(payer))
     return hold
@@ -216,10 +232,14 @@ def _charge(
         made_by=command.spender.made_by,
         day=day_of(command, stands),
         occurred_at=happened,
-        created_at=stands.clock,
+        created_at=payers.dated(payer, stands.clock),
     )
-    book.usage.append(usage)
+    book.use(usage, stands)
     return usage
+
+
+def _by(command: PlaceHold | MakeCharge, stands: Standing) -> ceilings.By:
+    return ceilings.By(stands.department_id, command.spender.user_id, command.cost.model)
 
 
 def refuse_debtor(stands: Standing) -> None:

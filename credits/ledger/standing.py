@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,7 @@ o AS MATERIALIZED (
   LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = d.o AND department_id IS NULL LIMIT 1) op ON true
   CROSS JOIN LATERAL (SELECT coalesce(sum(amount - settled - forgiven), 0) AS open FROM credits_shortfall
     WHERE organization_id = d.o AND amount > settled + forgiven) f
-  CROSS JOIN LATERAL (SELECT json_agg(json_build_array(id, public_id, scope, subject, period, since, credits::text) ORDER BY id) AS budgets
+  CROSS JOIN LATERAL (SELECT json_agg(json_build_array(id, public_id, scope, subject, period, since, credits::text) ORDER BY id)::text AS budgets
     FROM credits_budget WHERE organization_id = d.o AND is_hard AND archived_at IS NULL) b)
 SELECT v.i, (SELECT portal_clock()), o.*, m.*, k.*, a.*, dp.*
 FROM v JOIN o ON o.id = v.o
@@ -99,8 +99,8 @@ class Standing:
     past_due_since: datetime | None
     pool_id: int | None
     shortfall_open: Decimal
-    hard_budgets: list[list[Any]] | None
-    """Rows of (id, public id, scope, subject, period, since, credits) of the organization's live hard budgets."""
+    hard_budgets: str | None
+    """JSON rows (id, public id, scope, subject, period, since, credits) of its live hard budgets: `ceilings.of` reads them."""
     membership_id: int | None
     membership_ended_at: datetime | None
     department_id: int | None
@@ -124,10 +124,35 @@ class Standing:
         limited = self.allocation_id is not None and self.allocation_is_limited
         if not limited and self.shared_spending == "never":
             return []
-        own = [("allocation", self.allocation_id)] if limited and self.allocation_closed_at is None else []
-        if self.shared_spending == "always" and not (limited and self.allocation_closed_at is not None):
+        own = [("allocation", self.allocation_id)] if limited and not self.allocation_is_over else []
+        if self.shared_spending == "always" and not (limited and self.allocation_is_over):
             return [*own, *pools]  # type: ignore[list-item]
         return own if limited else pools[:1]  # type: ignore[return-value]
+
+    @property
+    def allocation_is_over(self) -> bool:
+        """Tell whether the allocation was closed or has expired, whether the job that closes it came by or not."""
+        return self.allocation_closed_at is not None or self._has_expired
+
+    @property
+    def _has_expired(self) -> bool:
+        return self.allocation_expires_at is not None and self.allocation_expires_at <= self.clock
+
+    @property
+    def allocation_next_reset(self) -> datetime | None:
+        """When the allocation's amount is restored next, None where it is not."""
+        return None if self.allocation_is_over else self.allocation_resets_at
+
+    def pool_behind(self, *, ends_hold: bool) -> int | None:
+        """Return the pool whose allocations must be brought up to date before this one is spent of or a hold of it ends.
+
+        An expired one gives nothing to a hold or charge anyway; what ends a hold would change it.
+        """
+        if self.allocation_closed_at is not None:
+            return None
+        resets = self.allocation_resets_at is not None and self.allocation_resets_at <= self.clock
+        behind = ends_hold if self._has_expired else resets
+        return self.allocation_pool_id if behind else None
 
     @property
     def limited_by(self) -> str:

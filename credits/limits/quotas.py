@@ -7,13 +7,13 @@ plans with a finite quota have rows; unlimited ones write nothing here.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from credits.ledger import statements
 from credits.ledger.commands import Quota
 from credits.ledger.standing import Standing
+from credits.limits import calendar
 from credits.models import QuotaUsage
 from kit.errors import DomainError
 
@@ -170,7 +170,4 @@ def _exceeded(standing: Standing, row: Row, limit: int) -> QuotaExceeded:
 
 def _resets_at(standing: Standing, row: Row) -> datetime:
     """Return the first instant of the next day or month in the organization's calendar, in UTC."""
-    start = row[2]
-    following = start + timedelta(days=1) if row[1] == "day" else (start + timedelta(days=32)).replace(day=1)
-    zone = ZoneInfo(standing.time_zone)
-    return datetime.combine(following, time.min, zone).astimezone(ZoneInfo("UTC"))
+    return calendar.ends_at(row[2], row[1], standing.time_zone)

@@ -51,11 +51,12 @@ def open_books(teams: list[Team], *, since: datetime) -> int:
     written += _grants(teams, grants, granted, since)
     written += copy(
         "credits_allocation",
-        "id, organization_id, user_id, pool_id, remaining, held, used, spent, is_limited, notes, opened_at",
+        "id, organization_id, user_id, pool_id, remaining, held, used, spent, amount, is_limited,"
+        " reset_period, notes, opened_at",
         (
             line(
                 member.allocation, team.organization, member.user, team.pool, amount(_LEFT), 0,
-                amount(member.spent), amount(member.spent), "t", "", since,
+                amount(member.spent), amount(member.spent), amount(_LEFT + member.spent), "t", "never", "", since,
             )
             for team, member in _sharing(teams)
         ),

@@ -68,11 +68,11 @@ def _file(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     writer = csv.writer(response)
     writer.writerow(heads)
     for row in rows:
-        writer.writerow([_harmless(cell) for cell in row])
+        writer.writerow([harmless(cell) for cell in row])
     return response
 
 
-def _harmless(cell: object) -> object:
+def harmless(cell: object) -> object:
     """Return a cell that no spreadsheet takes for a formula; numbers stay numbers."""
     if isinstance(cell, str) and cell[:1] in _FORMULA and not _is_number(cell):
         return f"'{cell}"

@@ -18,6 +18,8 @@ from credits.ledger.commands import Quota
 from credits.ledger.standing import Asked
 from credits.limits import quotas
 from credits.models import Allocation, CreditPool, DailyUsage, GrantBalance, LedgerEntry
+from credits.reports import statuses
+from credits.reports.statuses import AllocationStatus
 from orgs.models import Department, Organization, User
 
 
@@ -97,6 +99,10 @@ class AllocationFigures:
     usage_percentage: Decimal
     is_active: bool
     is_limited: bool
+    reset_period: str
+    resets_at: datetime | None
+    expires_at: datetime | None
+    status: AllocationStatus
 
 
 def organization_figures(*, organization: Organization) -> PoolFigures:
@@ -216,6 +222,10 @@ def allocation(row: Allocation) -> AllocationFigures:
         usage_percentage=amounts.percentage(row.used + row.held, row.allocated),
         is_active=row.closed_at is None,
         is_limited=row.is_limited,
+        reset_period=row.reset_period,
+        resets_at=row.resets_at,
+        expires_at=row.expires_at,
+        status=statuses.of(row, now=timezone.now()),
     )
 
 

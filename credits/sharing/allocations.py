@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any, Final
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,11 +13,17 @@ from credits.amounts import ZERO
 from credits.ledger import corrections, entries, payers, pools, statements
 from credits.ledger.payers import InsufficientCredits, Locked
 from credits.models import Allocation, CreditPool, LedgerEntry
+from credits.sharing import expiries, resets, terms
+from credits.sharing.terms import KEEP, Expiry
 from kit import transactions
 from kit.errors import Conflict, NotFound, ValidationError
 from orgs.audit import events
 from orgs.audit.events import Actor
 from orgs.models import Department, Membership, Organization, User
+
+
+_NO_TERMS: Final = ((None, None), ("never", "never"))
+"""Before and after, where an allocation neither resets nor ends."""
 
 
 class Mode(StrEnum):
@@ -33,12 +41,18 @@ class AllocationInUse(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What one member shall have."""
+    """What one member shall have.
+
+    `reset_period` is never, daily, weekly or monthly, counted from the day on which it is first given; `expires_at` lies
+    ahead. What is not named (None, KEEP) stays as it is for an open allocation, and is never for a new one.
+    """
 
     user: User
     credits: Decimal
     mode: Mode = Mode.SET
     notes: str = ""
+    reset_period: str | None = None
+    expires_at: Expiry = KEEP
 
 
 def assign(*, organization: Organization, share: Share, by: Actor) -> Allocation:
@@ -49,28 +63,31 @@ def assign(*, organization: Organization, share: Share, by: Actor) -> Allocation
 def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor) -> list[Allocation]:
     """Give every member their share, all or none; returns the allocations in the order asked.
 
-    Raises InsufficientCredits (402, kind pool) where a pool has too little, AllocationInUse (409) where an amount is
-    below what is used and held, NotFound for somebody who is not a member.
+    What is due of the pools concerned resets first, and what is over ends. Raises InsufficientCredits (402, kind pool)
+    where a pool has too little, AllocationInUse (409) where an amount is below what is used and held, NotFound for
+    somebody who is not a member, ValidationError for what is no amount, no period or no expiry that lies ahead.
     """
     transactions.require()
     _refuse_malformed(shares)
     members = _lock_members(organization, shares)
     sources = {share.user.pk: _source(organization, members[share.user.pk]) for share in shares}
     locked = _lock(organization, sources)
-    made: list[LedgerEntry] = []
-    given: list[Allocation] = []
-    before: dict[int, Decimal] = {}
+    now = statements.clock()
     for share in shares:
-        allocation = _own(locked, share.user)
-        pool = locked.pool(sources[share.user.pk].pk)
-        amount = allocation.allocated if allocation.closed_at is None else ZERO
-        made += _give(locked, allocation, pool, share, by=by)
-        given.append(allocation)
-        before[allocation.pk] = amount
+        terms.refuse_wrong(reset_period=share.reset_period, expires_at=share.expires_at, now=now)
+    expired = expiries.close_locked(locked, now=now)
+    restored = resets.run_locked(locked, now=now)
+    given = [_own(locked, share.user) for share in shares]
+    before = [_terms(row) for row in given]
+    made: list[LedgerEntry] = []
+    for share, row in zip(shares, given, strict=True):
+        made += _give(locked, row, locked.pool(sources[share.user.pk].pk), share, now=now, by=by)
     _write(locked, made, given)
     corrections.settle_shortfalls(locked, organization)
-    for share, allocation in zip(shares, given, strict=True):
-        _audit(organization, allocation, share.user, before[allocation.pk], by=by)
+    resets.tell_all(locked, restored)
+    expiries.tell(organization, expired)
+    for share, row, was in zip(shares, given, before, strict=True):
+        _audit(organization, row, share.user, was, by=by)
     return given
 
 
@@ -173,7 +190,10 @@ def _source(organization: Organization, membership: Membership) -> CreditPool:
 
 
 def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked:
-    """Lock the members' allocations, made where missing, the pools they come from and those they came from."""
+    """Lock the members' allocations, made where missing, the pools they come from and those they came from.
+
+    What is due or over of these pools is locked too: it comes before anything is given.
+    """
     now = statements.clock()
     missing = [
         Allocation(organization=organization, user_id=user, pool=pool, opened_at=now, closed_at=now)
@@ -181,10 +201,13 @@ def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked
     ]
     Allocation.objects.bulk_create(missing, ignore_conflicts=True)
     present = Allocation.objects.filter(organization=organization, user__in=list(sources))
-    refs: list[payers.Ref] = [("pool", pool.pk) for pool in sources.values()]
+    pool_ids = {pool.pk for pool in sources.values()}
+    refs: list[payers.Ref] = []
     for pk, pool_id in present.values_list("pk", "pool_id"):
-        refs += [("allocation", pk), ("pool", pool_id)]
-    return payers.lock(refs)
+        refs.append(("allocation", pk))
+        pool_ids.add(pool_id)
+    refs += [("pool", pool_id) for pool_id in pool_ids]
+    return payers.lock([*refs, *resets.due_refs(pool_ids, at=now), *expiries.over_refs(pool_ids, at=now)])
 
 
 def _own(locked: Locked, user: User) -> Allocation:
@@ -195,18 +218,29 @@ def _own(locked: Locked, user: User) -> Allocation:
 
 
 def _give(
-    locked: Locked, allocation: Allocation, pool: CreditPool, share: Share, *, by: Actor
+    locked: Locked, allocation: Allocation, pool: CreditPool, share: Share, *, now: datetime, by: Actor
 ) -> list[LedgerEntry]:
     made: list[LedgerEntry] = []
     moves = allocation.closed_at is None and allocation.pool_id != pool.pk
     kept = allocation.remaining if moves else ZERO  # what is added to comes along from the other pool
-    if moves:
-        made += _close(allocation, locked.pool(allocation.pool_id), by=by)
     if allocation.closed_at is not None:
-        allocation.opened_at, allocation.closed_at = statements.clock(), None
-        allocation.pool, allocation.used, allocation.is_limited = pool, ZERO, True
+        terms.reopen(allocation, now=now)
+        allocation.pool, allocation.amount = pool, allocation.held
+    elif moves:
+        made += _return_rest(allocation, locked.pool(allocation.pool_id), by=by)
+        allocation.opened_at, allocation.pool, allocation.used = now, pool, ZERO
+        allocation.amount = kept + allocation.held
+    terms.change(
+        allocation,
+        reset_period=share.reset_period,
+        expires_at=share.expires_at,
+        zone=pool.organization.time_zone,
+        now=now,
+    )
     allocation.notes = share.notes or allocation.notes
-    difference = share.credits + kept if share.mode == Mode.ADD else share.credits - allocation.allocated
+    is_more = share.mode == Mode.ADD
+    difference = share.credits + kept if is_more else share.credits - allocation.allocated
+    allocation.amount = share.credits + (allocation.amount if is_more else ZERO)
     if difference > ZERO and difference > pool.available:
         raise InsufficientCredits(
             kind="pool", scope=_scope(pool), needed=difference, remaining=max(pool.available, ZERO)
@@ -226,21 +260,23 @@ def _give(
         made.append(
             entries.deallocate(allocation=allocation, pool=pool, amount=-difference, made_by=by.public_id)
         )
-    allocation.amount = allocation.allocated
     return made
 
 
 def _close(allocation: Allocation, pool: CreditPool, *, by: Actor) -> list[LedgerEntry]:
-    made = []
-    if allocation.remaining:
-        made = [
-            entries.deallocate(
-                allocation=allocation, pool=pool, amount=allocation.remaining, made_by=by.public_id
-            )
-        ]
-    if allocation.closed_at is None:
-        allocation.closed_at = statements.clock()
+    made = _return_rest(allocation, pool, by=by)
+    terms.close(allocation, now=statements.clock())
     return made
+
+
+def _return_rest(allocation: Allocation, pool: CreditPool, *, by: Actor) -> list[LedgerEntry]:
+    if not allocation.remaining:
+        return []
+    return [
+        entries.deallocate(
+            allocation=allocation, pool=pool, amount=allocation.remaining, made_by=by.public_id
+        )
+    ]
 
 
 def _write(locked: Locked, made: list[LedgerEntry], changed: list[Allocation]) -> None:
@@ -269,16 +305,27 @@ def _write(locked: Locked, made: list[LedgerEntry], changed: list[Allocation]) -
 
 
 def _audit(
-    organization: Organization, allocation: Allocation, user: User, before: Decimal, *, by: Actor
+    organization: Organization, row: Allocation, user: User, before: dict[str, Any], *, by: Actor
 ) -> None:
+    """Write what was set before and after; terms only where there are some."""
+    after = _terms(row)
+    told = [name for name in after if name == "allocated" or (before[name], after[name]) not in _NO_TERMS]
     events.record(
         organization=organization.public_id,
         by=by,
         action="credits.allocated",
         target=user.public_id,
-        before={"allocated": amounts.text(before)},
-        after={"allocated": amounts.text(allocation.allocated)},
+        before={name: before[name] for name in told},
+        after={name: after[name] for name in told},
     )
+
+
+def _terms(row: Allocation) -> dict[str, Any]:
+    return {
+        "allocated": amounts.text(row.allocated if row.closed_at is None else ZERO),
+        "reset_period": row.reset_period,
+        "expires_at": row.expires_at if row.closed_at is None else None,
+    }
 
 
 def _scope(pool: CreditPool) -> str:

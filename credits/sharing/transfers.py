@@ -8,7 +8,7 @@ from credits.ledger import corrections, entries, payers, pools
 from credits.ledger.payers import InsufficientCredits
 from credits.models import CreditPool
 from kit import transactions
-from kit.errors import ValidationError
+from kit.errors import NotFound, ValidationError
 from orgs.audit import events
 from orgs.audit.events import Actor
 from orgs.models import Department
@@ -17,11 +17,14 @@ from orgs.models import Department
 def move(*, department: Department, credits: Decimal, by: Actor) -> tuple[CreditPool, CreditPool]:
     """Move credits from the organization's pool to the department's; a negative amount returns them.
 
-    Returns (organization's pool, department's pool). Raises InsufficientCredits where the giving pool has too little.
+    Returns (organization's pool, department's pool). Raises InsufficientCredits where the giving pool has too little,
+    NotFound for a department that was archived: its row is locked, so that no credits come in while it is being closed.
     """
     transactions.require()
     if not credits or not amounts.is_movable(abs(credits)):
         raise ValidationError(credits="must not be 0, and at most 1,000,000,000 either way")
+    if not Department.objects.live().select_for_update(no_key=True).filter(pk=department.pk):
+        raise NotFound("There is no such department.")
     own, theirs = pools.of_organization(department.organization), pools.of_department(department)
     locked = payers.lock([("pool", own.pk), ("pool", theirs.pk)])
     own, theirs = locked.pool(own.pk), locked.pool(theirs.pk)
@@ -41,6 +44,7 @@ def move(*, department: Department, credits: Decimal, by: Actor) -> tuple[Credit
         by=by,
         action="credits.transferred",
         target=department.public_id,
-        after={"credits": amounts.text(credits)},
+        before={"available": amounts.text(theirs.available - credits)},
+        after={"available": amounts.text(theirs.available), "credits": amounts.text(credits)},
     )
     return own, theirs

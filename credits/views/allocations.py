@@ -1,6 +1,7 @@
 """Sharing out on pages: the list of allocations, giving credits to a member, changing and revoking what one has."""
 
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from credits import amounts
 from credits.models import Allocation, CreditPool
 from credits.reports import figures
-from credits.sharing import allocations
+from credits.sharing import allocations, resets
 from credits.sharing.allocations import Share
+from credits.sharing.reach import Reach
 from credits.views import listing, pools, reach, refusals
 from credits.views.forms import AllocateForm, ShareForm
-from credits.views.reach import Reach
 from kit.errors import DomainError
 from orgs.access import pages
 from orgs.models import Membership, Organization, User
@@ -27,7 +28,8 @@ _MEMBER: Final = "credits:allocation"
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """List the allocations that the visitor may see, and what the pools behind them have."""
-    within = _reach(request, slug)
+    within = reach_of(request, slug)
+    resets.refresh(within.organization)
     found = pools.lines(reach=within)
     context = {
         "organization": within.organization,
@@ -43,7 +45,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def allocate(request: HttpRequest, slug: str) -> HttpResponse:
     """Give credits to a member, also to one who has no allocation yet."""
-    within = _reach(request, slug)
+    within = reach_of(request, slug)
     search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     initial = {"member": request.GET.get("member", "")}
     form = AllocateForm(request.POST or None, reach=within, search=search, initial=initial)
@@ -66,9 +68,13 @@ def allocate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def member(request: HttpRequest, slug: str, user_id: str) -> HttpResponse:
     """Show one member's allocation, and change it."""
-    within = _reach(request, slug)
+    within = reach_of(request, slug)
     user, membership = _member(within, user_id)
-    form = ShareForm(request.POST or None) if membership is not None else None
+    resets.refresh(within.organization)
+    rows = figures.allocation_rows(organization=within.organization)
+    row = rows.filter(pk__in=within.allocations().values("pk"), user=user).first()
+    zone = ZoneInfo(within.organization.time_zone)
+    form = ShareForm(request.POST or None, zone=zone, row=row) if membership is not None else None
     status = 200
     if request.method == "POST":
         if form is None or membership is None:
@@ -76,8 +82,6 @@ def member(request: HttpRequest, slug: str, user_id: str) -> HttpResponse:
         status = _give(request, within, form, membership) if form.is_valid() else 422
         if status == 200:
             return redirect(_MEMBER, slug=slug, user_id=user_id)
-    rows = figures.allocation_rows(organization=within.organization)
-    row = rows.filter(pk__in=within.allocations().values("pk"), user=user).first()
     context = {
         "organization": within.organization,
         "member": user,
@@ -106,7 +110,10 @@ def open_to_pool(request: HttpRequest, slug: str, user_id: str) -> HttpResponse:
 def _give(request: HttpRequest, within: Reach, form: ShareForm, membership: Membership) -> int:
     """Allocate what a valid form says; returns the status, with the form's errors filled where it was refused."""
     given = form.cleaned_data
-    share = Share(user=membership.user, credits=given["credits"], mode=given["mode"], notes=given["notes"])
+    terms = form.terms()
+    share = Share(
+        user=membership.user, credits=given["credits"], mode=given["mode"], notes=given["notes"], **terms
+    )
 
     def run() -> dict[str, Any]:
         row = allocations.assign(organization=within.organization, share=share, by=pages.actor(request))
@@ -120,6 +127,7 @@ def _give(request: HttpRequest, within: Reach, form: ShareForm, membership: Memb
         "credits": amounts.text(share.credits),
         "mode": str(share.mode),
         "notes": share.notes,
+        **{name: str(value) for name, value in terms.items()},
     }
     try:
         messages.success(request, pages.once(request, content, run)["sentence"])
@@ -130,7 +138,7 @@ def _give(request: HttpRequest, within: Reach, form: ShareForm, membership: Memb
 
 
 def _close(request: HttpRequest, slug: str, user_id: str, *, limited: bool) -> HttpResponse:
-    within = _reach(request, slug)
+    within = reach_of(request, slug)
     user, membership = _member(within, user_id)
     if membership is None:
         raise Http404
@@ -158,7 +166,8 @@ def _pool_after(row: Allocation, within: Reach) -> str:
     return f"{pools.name_of(pool, reach=within)} has {amounts.display(pool.available)} free now."
 
 
-def _reach(request: HttpRequest, slug: str) -> Reach:
+def reach_of(request: HttpRequest, slug: str) -> Reach:
+    """Return how far the visitor reaches in a team; 404 where there is none, 403 for who may share out nothing."""
     organization = pages.organization(request, slug)
     if organization.kind == Organization.Kind.PERSONAL:
         raise Http404  # its pool pays; there is nobody to share with

@@ -14,7 +14,7 @@ from credits.amounts import ZERO, CreditsField
 from credits.models import Allocation
 from credits.reports import figures
 from credits.reports.figures import AllocationFigures
-from credits.views.reach import Reach
+from credits.sharing.reach import Reach
 from orgs.models import Department, Membership
 
 ROWS_A_PAGE: Final = 25

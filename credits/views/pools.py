@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from credits.amounts import ZERO, CreditsField
 from credits.models import Allocation, CreditPool
-from credits.views.reach import Reach
+from credits.sharing.reach import Reach
 from orgs.models import Membership
 
 

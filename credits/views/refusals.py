@@ -1,6 +1,7 @@
 """What a form says when the ledger refused: the sentence beside the field that it is about."""
 
 from decimal import Decimal
+from typing import Final
 
 from django import forms
 from django.http import HttpRequest
@@ -8,14 +9,16 @@ from django.http import HttpRequest
 from credits import amounts
 from credits.ledger.payers import InsufficientCredits
 from credits.sharing.allocations import AllocationInUse
-from credits.views.forms import ShareForm
 from credits.views.pools import Source
 from kit.errors import DomainError, InvalidRequest, TryAgain, ValidationError
 from orgs.access import pages
 from orgs.access.idempotency import IdempotencyConflict
 
+_FIELDS: Final = {"expires_at": "expires_on"}
+"""What a form calls otherwise than the verb."""
 
-def explain(refusal: DomainError, form: ShareForm, *, source: Source | None) -> None:
+
+def explain(refusal: DomainError, form: forms.Form, *, source: Source | None) -> None:
     """Add the refusal to the form."""
     if isinstance(refusal, InsufficientCredits):
         form.add_error("credits", _too_little(refusal, source))
@@ -26,13 +29,15 @@ def explain(refusal: DomainError, form: ShareForm, *, source: Source | None) -> 
         )
     elif isinstance(refusal, ValidationError):
         for name, why in refusal.details.items():
-            form.add_error(name if name in form.fields else None, f"{name.capitalize()} {why}.")
+            field = _FIELDS.get(name, name)
+            label = name.replace("_", " ").capitalize()
+            form.add_error(field if field in form.fields else None, f"{label} {why}.")
     else:
         spent = isinstance(refusal, (IdempotencyConflict, InvalidRequest))
         form.add_error(None, forms.ValidationError(sentence(refusal), code="spent" if spent else "refused"))
 
 
-def key_for(request: HttpRequest, form: ShareForm | None) -> str:
+def key_for(request: HttpRequest, form: forms.Form | None) -> str:
     """Return the key of the form to show: the one that came, so that nothing refused counts as done; else a new one."""
     came = request.POST.get(pages.FORM_KEY, "")
     if form is None or not came or form.has_error("__all__", code="spent"):

@@ -15,7 +15,7 @@ from kit import transactions
 from lago_sync.customers import linking
 from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
 from lago_sync.models import LagoCustomer, Purchase
-from lago_sync.purchases import leases, schedule, topups, watching
+from lago_sync.purchases import leases, schedule, telling, topups, watching
 from lago_sync.purchases.leases import Lease
 from lago_sync.purchases.topups import Found, OutcomeUnknown
 from lago_sync.setup import guard
@@ -132,6 +132,7 @@ def _refused(lease: Lease, refusal: LagoRefused, *, now: datetime) -> None:
     logger.warning("purchase %s: %s", lease.purchase.pk, said)
     with transactions.durable():
         lease.end(last_error=said, status=Purchase.Status.FAILED)
+        telling.failed(lease.purchase)
         events.record(
             organization=lease.purchase.organization.public_id,
             by=SYSTEM,

@@ -12,7 +12,7 @@ from kit.errors import Conflict
 from lago_sync.client import invoices, wallets
 from lago_sync.errors import LagoUnavailable
 from lago_sync.models import Purchase
-from lago_sync.purchases import orders, topups
+from lago_sync.purchases import orders, telling, topups
 from lago_sync.purchases.topups import TopUp, understood
 from orgs.audit import events
 from orgs.audit.events import SYSTEM
@@ -70,6 +70,7 @@ def complete(*, purchase_id: UUID, payment: Payment, now: datetime) -> Purchase:
         return purchase
     if payment.purchase_id != purchase.pk:
         raise NotAsOrdered("This payment is another purchase's.")
+    telling.paid(purchase, invoice_number=payment.invoice_number)
     granted = grants.grant(
         organization=purchase.organization,
         source="purchase",

@@ -12,7 +12,7 @@ from kit import transactions
 from lago_sync.client import invoices, wallets
 from lago_sync.errors import LagoRefused
 from lago_sync.models import LagoCustomer, Purchase
-from lago_sync.purchases import completion, schedule, topups
+from lago_sync.purchases import completion, schedule, telling, topups
 from lago_sync.purchases.completion import NotAsOrdered
 from lago_sync.purchases.topups import Found, TopUp, understood
 from orgs.audit import events
@@ -105,6 +105,7 @@ def _decline(purchase: Purchase) -> None:
     with transactions.durable():
         waiting = Purchase.objects.filter(pk=purchase.pk, status=Purchase.Status.AWAITING_PAYMENT)
         if waiting.update(status=Purchase.Status.DECLINED):
+            telling.declined(purchase)
             _record(purchase, "credits.purchase_declined", invoice_number=purchase.invoice_number)
 
 

@@ -17,6 +17,7 @@ from lago_sync.errors import (
     Problem,
 )
 from lago_sync.models import HealthCheck
+from lago_sync.reconcile import telling
 from lago_sync.setup import guard
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def check(*, now: datetime) -> HealthCheck:
         if row.status == HEALTHY:
             row.last_healthy_at = now
         HealthCheck.objects.update_or_create(pk=row.pk, defaults={name: getattr(row, name) for name in _KEPT})
+        if row.status != HEALTHY:
+            telling.of_health(row, is_away=row.status == UNREACHABLE, now=now)
     if row.status != HEALTHY:
         logger.error("Lago is %s: %s", row.status, "; ".join(one["what"] for one in row.problems))
     return row

@@ -18,7 +18,7 @@ from kit.errors import NotFound
 from lago_sync.client import subscriptions
 from lago_sync.errors import LagoRefused, LagoUnavailable
 from lago_sync.models import Identity, LagoCustomer, LagoSubscription
-from lago_sync.reconcile import payments, plan_fees, usage
+from lago_sync.reconcile import payments, plan_fees, telling, usage
 from lago_sync.reconcile.differences import Difference
 from orgs.models import Organization
 
@@ -59,6 +59,7 @@ def compare(*, organization: Organization, now: datetime) -> Identity:
         logger.error("%s is out of step with Lago: %s", organization.public_id, differences[0].what)
     with transactions.durable():
         row, _ = Identity.objects.update_or_create(organization=organization, defaults=found)
+        telling.of_differences(row, before=before)
     return row
 
 

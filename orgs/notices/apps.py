@@ -7,3 +7,8 @@ class NoticesConfig(AppConfig):
     name = "orgs.notices"
     label = "notices"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from orgs.notices import receivers
+
+        receivers.connect()

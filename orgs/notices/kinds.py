@@ -29,7 +29,7 @@ class Kind(StrEnum):
 DESCRIPTIONS: Final[dict[Kind, str]] = {
     Kind.POOL_LOW: "A pool falls below its threshold",
     Kind.ALLOCATION: "An allocation reaches 75, 90 or 100 %",
-    Kind.RESET_SHORT: "A pool had too little to restore an allocation",
+    Kind.RESET_SHORT: "A pool had too little to restore allocations",
     Kind.STANDARD_ALLOCATION: "A pool had too little for a new member",
     Kind.QUOTA: "The plan's calls reach 50, 80 or 95 %",
     Kind.BUDGET: "A budget reaches 50, 75, 90 or 100 %",
@@ -45,3 +45,29 @@ DESCRIPTIONS: Final[dict[Kind, str]] = {
     Kind.MONTHLY_REPORT: "The monthly report is ready",
     Kind.LAGO_OUT_OF_STEP: "Lago is out of step (system admins)",
 }
+
+FOR_SYSTEM_ADMINS: Final = frozenset({Kind.LAGO_OUT_OF_STEP})
+
+GROUPS: Final[dict[str, tuple[Kind, ...]]] = {
+    "My own credits": (Kind.ALLOCATION, Kind.REQUEST_DECIDED),
+    "Credits and limits of an organization": (
+        Kind.POOL_LOW,
+        Kind.RUNWAY,
+        Kind.BUDGET,
+        Kind.QUOTA,
+        Kind.SHORTFALL,
+        Kind.UNUSUAL_SPENDING,
+        Kind.REQUEST_MADE,
+        Kind.RESET_SHORT,
+        Kind.STANDARD_ALLOCATION,
+        Kind.MONTHLY_REPORT,
+    ),
+    "Buying and the plan": (
+        Kind.PURCHASE_PAID,
+        Kind.PURCHASE_FAILED,
+        Kind.PLAN_CHANGED,
+        Kind.PAYMENT_OVERDUE,
+    ),
+    "The portal itself": (Kind.LAGO_OUT_OF_STEP,),
+}
+"""How the list of preferences is laid out: every kind stands in one group."""

@@ -25,6 +25,7 @@ ORDER = [
     ("allocations", r'FROM "credits_allocation".*FOR NO KEY UPDATE'),
     ("holds", r'FROM "credits_hold".*FOR NO KEY UPDATE'),
     ("quotas", r"INSERT INTO credits_quotausage"),
+    ("budgets", r"INSERT INTO credits_budgetusage"),
     ("shortfalls", r'FROM "credits_shortfall".*FOR NO KEY UPDATE'),
     ("grants", r'FROM "credits_grantbalance".*FOR NO KEY UPDATE'),
     ("rollups", r"INSERT INTO credits_dailyusage"),
@@ -111,6 +112,44 @@ def test_a_batch_of_everything(monkeypatch, team):
         "quotas",
         "rollups",
     )
+
+
+def test_a_batch_under_hard_budgets_that_settles_a_debt_too(monkeypatch, team):
+    user = make.member(team, 40)
+    make.budget(team, 1000)
+    make.budget(team, 1000, period="day", user=user)
+    hold = make.held(team, user, 1)
+    refund = make.held(team, user, 10)
+    make.captured(make.held(team, None, 60), 65)
+    make.revoke(team, user)
+    check_order(
+        monkeypatch,
+        settle(make.capture(hold, 2), make.release(refund)),
+        "pools",
+        "allocations",
+        "holds",
+        "budgets",
+        "shortfalls",
+        "rollups",
+    )
+
+
+def test_corrections_under_a_hard_budget(monkeypatch, team):
+    charge = make.charged(team, make.member(team, 20), 10)
+    make.budget(team, 1000)
+    make.captured(make.held(team, None, 10), 100)
+    check_order(
+        monkeypatch, lambda: make.reversal(charge), "pools", "budgets", "shortfalls", "grants", "rollups"
+    )
+    make.captured(make.held(team, None, make.pool(team).available), 1000)
+    check_order(
+        monkeypatch, lambda: make.grant(team, 500), "pools", "budgets", "shortfalls", "grants", "rollups"
+    )
+
+
+def test_making_a_hard_budget(monkeypatch, team):
+    make.member(team, 20)
+    check_order(monkeypatch, lambda: make.budget(team, 10), "pools", "allocations", "budgets", "audit head")
 
 
 def test_a_capture_on_a_closed_allocation(monkeypatch, team):

@@ -25,6 +25,7 @@ OPERATIONS = openapi.operations()
 WITHOUT_BODY = {
     ("POST", "/api/v1/usage/holds/{hold_id}/release"),
     ("POST", "/api/v1/orgs/{org_id}/switch"),
+    ("POST", "/api/v1/org-billing/credits/{org_id}/requests/{request_id}/withdraw"),
 }
 
 
@@ -99,6 +100,8 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
         "PURCHASE": str(purchase.pk),
         "HOLD": str(make.held(scene.org, member, CreditsCost(Decimal(5), "gpt-4o"), by=by)),
         "CHARGE": str(make.charged(scene.org, member, 5, by=by)),
+        "REQUEST": str(make.ask(scene.org, owner).pk),
+        "MEMBER": orgs.personal_key(member).text,
         "PERSONAL": orgs.personal_key(owner).text,
         "ORGANIZATION": orgs.organization_key(scene.org).text,
         "PLATFORM": orgs.platform_key().text,
@@ -111,6 +114,8 @@ def key_for(path: str) -> str:
     """Return the kind of key that the operation is for."""
     if path.endswith(("/introspect", "/billing/system")):
         return "PLATFORM"
+    if path.endswith("/requests"):
+        return "MEMBER"  # the owner's own is waiting
     return "ORGANIZATION" if path.startswith("/api/v1/usage") else "PERSONAL"
 
 
@@ -191,7 +196,7 @@ def test_an_operation_that_the_page_does_not_name_is_405_or_404(scene):
     client = Http(key=scene.key_text("platform"))
     for path in sorted({path for _, path in known}):
         concrete = re.sub(
-            r"\{(hold|charge|purchase)_id\}",
+            r"\{(hold|charge|purchase|request)_id\}",
             "00000000-0000-7000-8000-000000000000",
             path.removeprefix("/api/v1"),
         )

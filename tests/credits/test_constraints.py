@@ -11,7 +11,8 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import ForeignKey
 
 from credits.ledger import withdrawals
-from credits.models import Grant, Hold, UsageRecord
+from credits.models import AllocationReset, Grant, Hold, UsageRecord
+from credits.sharing import resets
 from orgs.audit.events import SYSTEM
 from tests.factories import credits as make
 
@@ -108,7 +109,8 @@ def allocation(**changed):
             "held": 0,
             "used": 0,
         }
-        | {"spent": 0, "is_limited": "true", "notes": "''", "opened_at": "now()"}
+        | {"spent": 0, "amount": 0, "is_limited": "true", "notes": "''", "opened_at": "now()"}
+        | {"reset_period": "'never'"}
         | changed
     )
 
@@ -139,6 +141,65 @@ def proposed(**changed):
     )
 
 
+def reset(**changed):
+    return (
+        {"id": "gen_random_uuid()", "organization_id": ":team", "allocation_id": ":allocation"}
+        | {"due_at": "'2026-01-01'", "began_at": "'2025-12-01'", "amount": 10, "used": 4, "held": 1}
+        | {"remaining": 5, "returned": 0, "topped_up": 3, "short": 1, "created_at": "now()"}
+        | changed
+    )
+
+
+def standard(**changed):
+    return {"organization_id": ":team", "role": "'member'", "credits": 1, "reset_period": "'never'"} | changed
+
+
+def asked(**changed):
+    return (
+        {"id": "gen_random_uuid()", "organization_id": ":team", "user_id": ":user", "credits": 1}
+        | {"reason": "''", "evidence": "'{}'", "status": "'pending'", "answer": "''", "decided_by": "''"}
+        | {"created_at": "now()"}
+        | changed
+    )
+
+
+def budget(**changed):
+    return (
+        {"public_id": "gen_random_uuid()", "organization_id": ":team", "scope": "'organization'"}
+        | {"model": "''", "subject": "''", "period": "'day'", "credits": 1, "is_hard": "false"}
+        | {"since": "now()", "created_at": "now()"}
+        | changed
+    )
+
+
+def budget_usage(**changed):
+    return (
+        {"budget_id": "(SELECT id FROM credits_budget)", "organization_id": ":team", "used": 0, "held": 0}
+        | {"starts_on": "'2026-01-01'"}
+        | changed
+    )
+
+
+def refusal(**changed):
+    return (
+        {"organization_id": ":team", "member": ":user", "code": "'c'", "limit": "'pool'", "scope": "''"}
+        | {"hour": "'2026-01-01'", "count": 1, "needed": "''", "remaining": "''"}
+        | {"first_at": "now()", "last_at": "now()"}
+        | changed
+    )
+
+
+def crossing():
+    return {
+        "id": "gen_random_uuid()",
+        "organization_id": ":team",
+        "kind": "'pool_low'",
+        "subject": "''",
+        "step": 0,
+        "crossed_at": "now()",
+    }
+
+
 def balance(**changed):
     sets = ", ".join(f"{name} = {value}" for name, value in changed.items())
     return f"UPDATE credits_grantbalance SET {sets} WHERE grant_id = :grant"
@@ -159,7 +220,8 @@ def twice(sql):
 
 
 def insert(table, columns):
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(map(str, columns.values()))})"
+    named = ", ".join(f'"{column}"' for column in columns)
+    return f"INSERT INTO {table} ({named}) VALUES ({', '.join(map(str, columns.values()))})"
 
 
 def pool(**changed):
@@ -174,7 +236,100 @@ def own(**changed):
 
 DECIDED = {"decided_at": "now()", "decided_by": "'you'"}
 
+MOVES = {"source_pool_id": ":pool", "target_pool_id": "NULL", "target_allocation_id": ":allocation"}
+
 CASES = [
+    *(("credit_pool_alert_above_zero", pool(alert_below=bad)) for bad in (0, -1, NAN)),
+    *(("allocation_amount_not_negative", own(amount=bad)) for bad in ("-0.000001", NAN)),
+    *(
+        ("allocation_that_resets_is_open_and_says_when", own(**bad))
+        for bad in (
+            {"reset_period": "'daily'"},
+            {"reset_period": "'daily'", "anchored_on": "now()"},
+            {"reset_period": "'daily'", "resets_at": "now()"},
+            {"reset_period": "'yearly'", "anchored_on": "now()", "resets_at": "now()"},
+            {"anchored_on": "now()"},
+            {"resets_at": "now()"},
+            {"reset_period": "'daily'", "anchored_on": "now()", "resets_at": "now()", "remaining": 0}
+            | {"closed_at": "now()"},
+        )
+    ),
+    ("allocation_reset_once_per_date", twice(insert("credits_allocationreset", reset()))),
+    *(
+        ("allocation_reset_goes_one_way", insert("credits_allocationreset", reset(**bad)))
+        for bad in (
+            {"topped_up": 5, "returned": 1, "short": 0},
+            {"topped_up": 0, "returned": 1, "short": 5},
+            {"used": -1},
+            {"held": -1, "topped_up": 5},
+            {"remaining": -1, "topped_up": 9},
+            {"topped_up": -1, "short": 5},
+            {"topped_up": 5, "short": -1},
+            {"amount": NAN, "topped_up": NAN},
+        )
+    ),
+    *(
+        ("allocation_reset_restores_the_amount", insert("credits_allocationreset", reset(**bad)))
+        for bad in ({"short": 0}, {"topped_up": 4}, {"remaining": 6}, {"amount": 11})
+    ),
+    *(
+        ("ledger_entry_goes_where_its_kind_goes", insert("credits_ledgerentry", entry(kind="'reset'", **bad)))
+        for bad in (MOVES, {"reset_id": ":reset"}, {"reset_id": ":reset", "target_pool_id": "NULL"})
+    ),
+    ("ledger_entry_only_a_reset_names_one", insert("credits_ledgerentry", entry(reset_id=":reset"))),
+    ("standard_allocation_once_per_role", twice(insert("credits_standardallocation", standard()))),
+    *(
+        ("standard_allocation_above_zero", insert("credits_standardallocation", standard(credits=bad)))
+        for bad in (0, -1, NAN)
+    ),
+    *(
+        ("standard_allocation_words_are_known", insert("credits_standardallocation", standard(**bad)))
+        for bad in ({"role": "'king'"}, {"reset_period": "'yearly'"})
+    ),
+    ("credit_request_one_waits_per_member", twice(insert("credits_creditrequest", asked()))),
+    *(
+        ("credit_request_above_zero", insert("credits_creditrequest", asked(credits=bad)))
+        for bad in (0, -1, NAN)
+    ),
+    *(
+        ("credit_request_is_decided_whole", insert("credits_creditrequest", asked(**bad)))
+        for bad in (
+            DECIDED,
+            {"status": "'approved'"},
+            DECIDED | {"status": "'approved'"},
+            DECIDED | {"status": "'approved'", "given": 0},
+            DECIDED | {"status": "'declined'", "given": 1},
+            DECIDED | {"status": "'declined'", "decided_by": "''"},
+            DECIDED | {"status": "'bogus'"},
+            {"given": 1},
+        )
+    ),
+    ("budget_once_per_subject_and_period", twice(insert("credits_budget", budget()))),
+    *(("budget_above_zero", insert("credits_budget", budget(credits=bad))) for bad in (0, -1, NAN)),
+    *(
+        ("budget_names_its_subject", insert("credits_budget", budget(**bad)))
+        for bad in (
+            {"subject": "'x'"},
+            {"model": "'m'"},
+            {"user_id": ":user"},
+            {"scope": "'department'", "subject": "'1'"},
+            {"scope": "'member'", "user_id": ":user"},
+            {"scope": "'model'", "model": "'m'"},
+            {"scope": "'model'"},
+            {"scope": "'planet'", "subject": "'earth'"},
+        )
+    ),
+    ("budget_period_is_known", insert("credits_budget", budget(period="'year'"))),
+    *(
+        (name, insert("credits_budget", budget()) + ";" + act)
+        for name, act in (
+            ("budget_usage_once_per_period", twice(insert("credits_budgetusage", budget_usage()))),
+            ("budget_usage_held_not_negative", insert("credits_budgetusage", budget_usage(held=-1))),
+        )
+    ),
+    ("refusal_once_per_limit_and_hour", twice(insert("credits_refusal", refusal()))),
+    ("refusal_happened", insert("credits_refusal", refusal(count=0))),
+    ("crossing_once_per_step", twice(insert("credits_crossing", crossing()))),
     *(
         ("grant_paid_names_its_currency", insert("credits_grant", columns_of_grant(**bad)))
         for bad in ({"paid_cents": 1}, {"paid_cents": -1, "currency": "'USD'"})
@@ -459,13 +614,19 @@ def books():
             reason="refunded",
             by=SYSTEM,
         )
+    other = make.member(team)
+    make.allocate(team, other, 5, reset_period="daily")
+    make.charged(team, other, 1)
+    with make.later("2 days"):
+        resets.run_due()
     return {
+        ":reset": f"'{AllocationReset.objects.get().pk}'",
         ":team": team.pk,
         ":pool": make.pool(team).pk,
         ":user": f"'{user.pk}'",
         ":allocation": make.allocation(team, user).pk,
         ":grant": f"'{grant.pk}'",
-        ":some_uuid": f"'{UsageRecord.objects.get().pk}'",
+        ":some_uuid": f"'{UsageRecord.objects.get(user=user).pk}'",
     }
 
 
@@ -521,7 +682,13 @@ def test_every_constraint_of_the_models_is_in_the_database():
 class TestBooks:
     """Law 4: entries, grants and usage records are never changed or deleted, by anybody, SQL included."""
 
-    TABLES = ("credits_ledgerentry", "credits_usagerecord", "credits_grant", "credits_withdrawal")
+    TABLES = (
+        "credits_ledgerentry",
+        "credits_usagerecord",
+        "credits_grant",
+        "credits_withdrawal",
+        "credits_allocationreset",
+    )
 
     @pytest.mark.parametrize("table", TABLES)
     @pytest.mark.parametrize("role", ["origin", "replica"])

@@ -20,7 +20,8 @@ V1: Final = "/api/v1"
 MODEL: Final = "test-model"
 """0.01 credits an input token, 0.02 an output token, before markup."""
 
-_LEFT_OUT: Final = ("django_session", "django_migrations", "usersessions_usersession")
+_LEFT_OUT: Final = ("django_session", "django_migrations", "usersessions_usersession", "credits_refusal")
+"""What a refused request may write: who signed in, and that it was refused."""
 
 
 class Http(Client):

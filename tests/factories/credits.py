@@ -24,10 +24,11 @@ from credits.ledger.commands import (
     Spender,
 )
 from credits.ledger.reversals import Reversed, reverse
-from credits.models import Allocation, CreditPool, Grant, GrantBalance, Price
+from credits.limits import budgets
+from credits.models import Allocation, Budget, CreditPool, CreditRequest, Grant, GrantBalance, Price
 from credits.pricing import table
 from credits.pricing.costs import Cost, CreditsCost
-from credits.sharing import allocations, transfers
+from credits.sharing import allocations, requests, transfers
 from credits.sharing.allocations import Mode, Share
 from orgs.audit.events import SYSTEM
 from orgs.models import Department, Membership, Organization, Plan, Subscription, User
@@ -125,9 +126,12 @@ def membership(organization: Organization, user: User) -> Membership:
     return Membership.objects.get(organization=organization, user=user)
 
 
-def allocate(organization: Organization, user: User, credits: object, *, mode: Mode = Mode.SET) -> Allocation:
+def allocate(
+    organization: Organization, user: User, credits: object, *, mode: Mode = Mode.SET, **terms: Any
+) -> Allocation:
+    """Give a member credits; `reset_period` and `expires_at` as `Share` has them."""
     with transaction.atomic():
-        share = Share(user=user, credits=Decimal(str(credits)), mode=mode)
+        share = Share(user=user, credits=Decimal(str(credits)), mode=mode, **terms)
         return allocations.assign(organization=organization, share=share, by=SYSTEM)
 
 
@@ -147,6 +151,19 @@ def department(organization: Organization, credits: object = 0, name: str = "") 
 def fund(of: Department, credits: object) -> None:
     with transaction.atomic():
         transfers.move(department=of, credits=Decimal(str(credits)), by=SYSTEM)
+
+
+def ask(organization: Organization, user: User, credits: object = 10) -> CreditRequest:
+    """Let a member ask for more."""
+    with transaction.atomic():
+        return requests.ask(
+            organization=organization,
+            user=user,
+            credits=Decimal(str(credits)),
+            reason="a test",
+            by=SYSTEM,
+            now=datetime.now(UTC),
+        )
 
 
 def price(name: str = "house-model", **fields: Any) -> Price:
@@ -293,6 +310,26 @@ def overdraft(organization: Organization, limit: object) -> None:
     CreditPool.objects.filter(organization=organization, department=None).update(overdraft_limit=limit)
 
 
+def budget(organization: Organization, credits: object, *, is_hard: bool = True, **terms: Any) -> Budget:
+    """Set a budget: hard, of the organization, for the month, unless it says otherwise (`department`, `user`, `model`)."""
+    period = terms.pop("period", "month")
+    with transaction.atomic():
+        return budgets.create(
+            organization=organization,
+            subject=budgets.Subject(**terms),
+            period=period,
+            credits=Decimal(str(credits)),
+            is_hard=is_hard,
+            by=SYSTEM,
+        )
+
+
+def taken(budget: Budget) -> tuple[Decimal, Decimal]:
+    """Return what is used and held of a budget now."""
+    [state] = budgets.states_of([budget], now=statements.clock())
+    return state.used, state.held
+
+
 def move_clock(offset: str) -> None:
     """Move this connection's clock of the ledger, such as by `1 day`."""
     with connection.cursor() as cursor:
@@ -307,6 +344,16 @@ def later(offset: str) -> Iterator[None]:
         yield
     finally:
         move_clock("0")
+
+
+@contextmanager
+def at(moment: str) -> Iterator[None]:
+    """Live at this time of the ledger's clock (ISO 8601, UTC), on this connection; it runs on from there."""
+    move_clock("0")
+    with later(
+        f"{(datetime.fromisoformat(moment).replace(tzinfo=UTC) - statements.clock()).total_seconds()} seconds"
+    ):
+        yield
 
 
 def _cost(cost: object) -> Cost:

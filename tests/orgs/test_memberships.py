@@ -143,21 +143,36 @@ class TestRemove:
 
 
 class TestDepartments:
-    def test_move_announces_where_from(self):
+    def test_move_announces_once_who_moved_and_writes_where_from(self):
         team = make.team()
-        membership, department = make.member(team), make.department(team)
+        department = make.department(team)
+        one, two = make.member(team), make.member(team)
+        there = make.member(team, department=department)
         heard = []
 
-        def listen(sender, membership, before, by, **rest):
-            heard.append((before, membership.department))
+        def listen(sender, memberships, by, **rest):
+            heard.append([(each.pk, each.department) for each in memberships])
 
-        signals.membership_moved.connect(listen)
+        signals.memberships_moved.connect(listen)
         try:
-            memberships.move(membership=membership, department=department, by=SYSTEM)
-            memberships.move(membership=membership, department=department, by=SYSTEM)
+            memberships.move_all(memberships=[two, there, one], department=department, by=SYSTEM)
+            memberships.move(membership=one, department=department, by=SYSTEM)
         finally:
-            signals.membership_moved.disconnect(listen)
-        assert heard == [(None, department)]
+            signals.memberships_moved.disconnect(listen)
+        assert heard == [[(one.pk, department), (two.pk, department)]]
+        moved = AuditEvent.objects.filter(action="member.moved")
+        assert {event.target for event in moved} == {one.user.public_id, two.user.public_id}
+        assert moved[0].before["department"] is None
+        assert moved[0].after["department"] == department.public_id
+
+    def test_move_moves_all_or_nobody(self):
+        team = make.team()
+        department, stays, left = make.department(team), make.member(team), make.member(team)
+        memberships.remove(membership=left, by=SYSTEM, acting_as="owner")
+        with pytest.raises(NotFound):
+            memberships.move_all(memberships=[stays, left], department=department, by=SYSTEM)
+        stays.refresh_from_db()
+        assert stays.department is None
 
     def test_refuse_a_name_twice_in_whatever_case_until_archived(self):
         team = make.team()

@@ -157,7 +157,7 @@ class TestALimit:
             assert details["limit"] == {
                 "kind": "allocation", "scope": scene.org.public_id, "needed": "101", "remaining": "100", "resets_at": None,
             }  # fmt: skip
-            assert details["request_url"].endswith("/billing/")
+            assert details["request_url"].endswith(f"/orgs/{scene.org.slug}/requests/?needed=101")
         charged(member)
         for path in ("/usage/holds", "/usage/charges"):
             answer = member.post(path, {"transaction_id": "n", "credits": "1"})

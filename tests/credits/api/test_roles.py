@@ -58,6 +58,11 @@ ENDPOINTS = [
     Endpoint("GET", f"{CREDITS}/allocations/{{user}}", (401, 404, 200, 403, *[200] * 4), (200,) * 4, "credits:read"),
     Endpoint("PATCH", f"{CREDITS}/allocations/{{user}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write", {"limited": False}),
     Endpoint("DELETE", f"{CREDITS}/allocations/{{user}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write"),
+    Endpoint("GET", f"{CREDITS}/requests", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
+    Endpoint("POST", f"{CREDITS}/requests", (401, 404, *[201] * 5, 403), (201, 201, 403, 403), "credits:write", {"credits": "1", "reason": "r"}),
+    Endpoint("POST", f"{CREDITS}/requests/{{request}}/approve", (401, 404, 404, 404, *[200] * 4), (404, 404, 200, 200), "credits:write", {}),
+    Endpoint("POST", f"{CREDITS}/requests/{{request}}/decline", (401, 404, 404, 404, *[200] * 4), (404, 404, 200, 200), "credits:write", {}),
+    Endpoint("POST", f"{CREDITS}/requests/{{request}}/withdraw", (401, 404, 404, 404, *[403] * 4), (404, 404, 403, 403), "credits:write"),
     Endpoint("GET", f"{CREDITS}/usage", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/records", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/ledger", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
@@ -72,7 +77,7 @@ def ids(scene: Scene) -> dict[str, str]:
     hold, charge = make.held(scene.org, member, 5, by=by), make.charged(scene.org, member, 5, by=by)
     return {
         "org": scene.org.public_id, "user": member.public_id, "engineer": scene.id_of("engineer"),
-        "hold": str(hold), "charge": str(charge),
+        "hold": str(hold), "charge": str(charge), "request": str(make.ask(scene.org, scene.people["colleague"]).pk),
     }  # fmt: skip
 
 

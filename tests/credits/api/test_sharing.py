@@ -1,9 +1,11 @@
 """The pool and sharing it out through the API: allocate, change, revoke, list."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from credits.ledger import statements
 from credits.models import Allocation, LedgerEntry
 from orgs.audit.models import AuditEvent
 from tests.factories import credits as make
@@ -19,7 +21,7 @@ POOL = {
 }  # fmt: skip
 ALLOCATION = {
     "user_id", "email", "name", "department", "source", "allocated", "used", "held", "remaining", "usage_percentage",
-    "reset_period", "next_reset_at", "expires_at", "is_active", "limited",
+    "reset_period", "next_reset_at", "expires_at", "status", "is_active", "limited",
 }  # fmt: skip
 
 
@@ -233,6 +235,63 @@ class TestChangingOne:
     def test_a_member_without_one_is_404(self, scene, owner):
         for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"limited": False})):
             refused(owner.send(method, self.path(scene, "poolspender"), body), 404, "not_found")
+
+
+class TestTerms:
+    def path(self, scene, who="member"):
+        return f"{scene.credits}/allocations/{scene.id_of(who)}"
+
+    def test_are_set_with_the_amount_kept_by_a_change_that_does_not_name_them_and_taken_off_by_name(
+        self, scene, owner
+    ):
+        ahead = "2036-01-31T23:00:00Z"
+        body = done(share(owner, scene, credits="140", reset_period="monthly", expires_at=ahead))[
+            "allocation"
+        ]
+        assert (body["reset_period"], body["expires_at"], body["status"]) == ("monthly", ahead, "active")
+        assert body["next_reset_at"].endswith("Z")
+        kept = done(owner.send("PATCH", self.path(scene), {"credits": "7"}))["allocation"]
+        assert (kept["reset_period"], kept["expires_at"], kept["next_reset_at"]) == (
+            "monthly", ahead, body["next_reset_at"],
+        )  # fmt: skip
+        only = done(owner.send("PATCH", self.path(scene), {"reset_period": "never", "expires_at": None}))
+        assert (only["allocation"]["allocated"], only["allocation"]["next_reset_at"]) == ("7", None)
+        assert only["allocation"]["expires_at"] is None
+
+    @pytest.mark.parametrize(
+        "terms",
+        [{"reset_period": "yearly"}, {"expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": "tomorrow"},
+         {"expires_at": "2036-01-31"}, {"expires_at": 5}],
+    )  # fmt: skip
+    def test_that_cannot_be_are_422(self, scene, owner, terms):
+        [name] = terms
+        assert name in refused(share(owner, scene, **terms), 422, "validation_error")
+        assert name in refused(owner.send("PATCH", self.path(scene), terms), 422, "validation_error")
+
+    def test_alone_change_nothing_for_who_has_none(self, scene, owner):
+        path = self.path(scene, "poolspender")
+        refused(owner.send("PATCH", path, {"reset_period": "daily"}), 404, "not_found")
+        refused(owner.send("PATCH", path, {}), 422, "validation_error")
+
+    def test_a_look_finds_what_is_due_restored_and_what_is_over_closed(self, scene, owner):
+        member, engineer = scene.people["member"], scene.people["engineer"]
+        make.charged(scene.org, member, 30)
+        done(share(owner, scene, credits="100", reset_period="daily"))
+        make.allocate(scene.org, engineer, 80, expires_at=statements.clock() + timedelta(hours=5))
+        with make.later("2 days"):
+            found = done(owner.ask(f"{scene.credits}/allocations"))["data"]
+            seen = {one["user_id"]: (one["used"], one["remaining"], one["status"]) for one in found}
+            assert seen[member.public_id] == ("0", "100", "active")
+            assert seen[engineer.public_id] == ("0", "0", "expired")
+            assert done(owner.ask(scene.credits))["reserved"] == "150"
+
+    def test_the_list_narrows_to_a_status(self, scene, owner):
+        make.revoke(scene.org, scene.people["colleague"])
+        make.revoke(scene.org, scene.people["engineer"], limited=False)
+        make.charged(scene.org, scene.people["member"], 100)
+        for status, who in (("revoked", "colleague"), ("open_to_pool", "engineer"), ("exhausted", "member")):
+            [one] = done(owner.ask(f"{scene.credits}/allocations?status={status}"))["data"]
+            assert (one["user_id"], one["status"]) == (scene.id_of(who), status)
 
 
 class TestTheList:

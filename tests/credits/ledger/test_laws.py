@@ -52,11 +52,46 @@ PLANTED = [
         "allocation balances",
         f"UPDATE credits_usagerecord SET allocation_id = NULL, pool_id = {POOL} WHERE id = {A_CHARGE}",
     ),
+    ("budget usage", "UPDATE credits_budgetusage SET used = used + 0.000001"),
+    ("budget usage", "UPDATE credits_budgetusage SET held = 0"),
+    ("budget usage", "UPDATE credits_budgetusage SET starts_on = starts_on + 31"),
+    ("budget usage", "DELETE FROM credits_budgetusage"),
     ("allocation periods", f"UPDATE credits_allocation SET used = used + 1 WHERE id = {OWN}"),
     (
         "allocation periods",
         f"UPDATE credits_allocation SET opened_at = now() + interval '1 day' WHERE id = {OWN}",
     ),
+    (
+        "resets restore the amount",
+        "UPDATE credits_allocationreset SET topped_up = 0, short = topped_up WHERE topped_up > 0",
+    ),
+    ("resets restore the amount", "UPDATE credits_ledgerentry SET amount = amount + 1 WHERE kind = 'reset'"),
+    (
+        "resets restore the amount",
+        (
+            "UPDATE credits_ledgerentry SET source_pool_id = NULL, source_allocation_id = target_allocation_id,"
+            " target_pool_id = source_pool_id, target_allocation_id = NULL WHERE kind = 'reset' AND source_pool_id IS NOT NULL"
+        ),
+    ),
+    (
+        "resets restore the amount",
+        (
+            "UPDATE credits_ledgerentry SET source_allocation_id = (SELECT min(id) FROM credits_allocation)"
+            " WHERE kind = 'reset' AND source_pool_id IS NULL"
+        ),
+    ),
+    ("resets restore the amount", "UPDATE credits_allocationreset SET used = used + 1"),
+    ("resets restore the amount", "UPDATE credits_allocationreset SET used = used - 1"),
+    ("resets restore the amount", "UPDATE credits_allocationreset SET due_at = began_at"),
+    (
+        "resets restore the amount",
+        "UPDATE credits_allocationreset SET began_at = began_at - interval '1 minute' WHERE returned > 0",
+    ),
+    (
+        "resets restore the amount",
+        "UPDATE credits_allocation SET opened_at = opened_at - interval '1 minute' WHERE resets_at IS NOT NULL",
+    ),
+    ("resets restore the amount", f"UPDATE credits_allocation SET amount = 2 WHERE id = {OWN}"),
     ("grants enter once", "UPDATE credits_grant SET credits = credits + 1"),
     ("grants enter once", "DELETE FROM credits_ledgerentry WHERE kind = 'grant'"),
     (

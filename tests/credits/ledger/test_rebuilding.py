@@ -21,8 +21,12 @@ CACHES = (
     "credits_allocation",
     "credits_grantbalance",
     "credits_shortfall",
+    "credits_budgetusage",
     "credits_dailyusage",
 )
+
+KEYED = ("credits_shortfall", "credits_budgetusage", "credits_dailyusage")
+"""Those whose rows have a key that says nothing."""
 
 BROKEN = {
     "a pool's available": ("UPDATE credits_creditpool SET available = available + 7", "pool balances"),
@@ -43,6 +47,8 @@ BROKEN = {
         "UPDATE credits_shortfall SET charge_id = gen_random_uuid()",
         "shortfalls are owed or paid",
     ),
+    "a budget's use": ("UPDATE credits_budgetusage SET used = used + 1, held = 99", "budget usage"),
+    "missing budget usage": ("DELETE FROM credits_budgetusage", "budget usage"),
     "a rollup's credits": (
         "UPDATE credits_dailyusage SET credits = credits + 0.000001",
         "rollups equal a recount",
@@ -72,7 +78,7 @@ def figures_of_caches():
     with connection.cursor() as cursor:
         found = {}
         for table in CACHES:
-            surrogate = "id" if table in ("credits_shortfall", "credits_dailyusage") else ""
+            surrogate = "id" if table in KEYED else ""
             cursor.execute(f"SELECT (to_jsonb(t) - '{surrogate}')::text FROM {table} t ORDER BY 1")
             found[table] = cursor.fetchall()
     return found

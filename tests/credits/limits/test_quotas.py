@@ -116,3 +116,28 @@ class TestGivingBack:
         make.limit_calls(team, day=5)
         make.settle(make.charge(team), make.release(hold))  # together, so that the counter is at hand
         assert used() == [1]
+
+
+class TestMidnight:
+    @pytest.mark.parametrize(
+        ("zone", "midnight"),
+        [
+            ("America/New_York", datetime(2027, 3, 14, 5, tzinfo=UTC)),
+            ("America/New_York", datetime(2027, 3, 15, 4, tzinfo=UTC)),
+            ("Africa/Cairo", datetime(2027, 4, 29, 22, tzinfo=UTC)),
+            ("America/Havana", datetime(2027, 11, 7, 4, tzinfo=UTC)),
+        ],
+        ids=["before 23 hours", "after 23 hours", "skipped by the clocks", "repeated by the clocks"],
+    )
+    def test_of_the_organizations_zone_is_where_the_next_day_begins(self, team, zone, midnight):
+        Organization.objects.filter(pk=team.pk).update(time_zone=zone)
+        make.limit_calls(team, day=2)
+        with make.later(f"{(midnight - timedelta(seconds=30) - datetime.now(UTC)).total_seconds()} seconds"):
+            outcomes = make.settle(*(make.charge(team) for _ in range(3)))
+            limit = outcomes[2].details["limit"]
+            assert datetime.fromisoformat(limit["resets_at"]) == midnight
+            assert 0 < outcomes[2].details["retry_after"] <= 30
+        with make.later(f"{(midnight - datetime.now(UTC)).total_seconds()} seconds"):
+            outcomes = make.settle(*(make.charge(team) for _ in range(3)))
+            assert [isinstance(one, QuotaExceeded) for one in outcomes] == [False, False, True]
+        assert used() == [2, 2]

@@ -1,0 +1,242 @@
+"""Resets: at the end of an allocation's period its amount is restored, and what lies above it returns to the pool.
+
+Whoever meets a date that is past runs the reset first: a job each minute, a page that shows the allocation, a request
+that would spend of it. A transaction resets all that is due of one pool, so a short pool serves in order of key.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import DatabaseError
+
+from credits import amounts
+from credits.amounts import ZERO
+from credits.ledger import corrections, entries, payers, statements
+from credits.models import Allocation, AllocationReset, CreditPool, LedgerEntry
+from credits.sharing import expiries, periods, terms
+from kit import transactions
+from orgs.audit.events import SYSTEM
+from orgs.models import Organization, User
+from orgs.notices import audience, notices
+from orgs.notices.kinds import Kind
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS: Final = {
+    "id": "uuid",
+    "organization_id": "int8",
+    "allocation_id": "int8",
+    "due_at": "timestamptz",
+    "began_at": "timestamptz",
+    "amount": "numeric",
+    "used": "numeric",
+    "held": "numeric",
+    "remaining": "numeric",
+    "returned": "numeric",
+    "topped_up": "numeric",
+    "short": "numeric",
+    "created_at": "timestamptz",
+}
+_VALUES: Final = attrgetter(*_COLUMNS)
+_BEGIN: Final = """
+UPDATE credits_allocation AS a SET remaining = v.r, used = 0, opened_at = v.o, resets_at = v.n
+FROM json_to_recordset(%s::json) AS v(i bigint, r numeric, o timestamptz, n timestamptz) WHERE a.id = v.i
+"""
+_DUE: Final = """
+WITH asked AS MATERIALIZED (SELECT portal_clock() AS at, %s::bigint AS organization, %s::uuid AS member)
+SELECT a.pool_id FROM asked JOIN credits_allocation a ON a.resets_at <= asked.at
+WHERE a.organization_id = coalesce(asked.organization, a.organization_id) AND a.user_id = coalesce(asked.member, a.user_id)
+UNION
+SELECT a.pool_id FROM asked JOIN credits_allocation a ON a.expires_at <= asked.at AND a.closed_at IS NULL
+WHERE a.organization_id = coalesce(asked.organization, a.organization_id) AND a.user_id = coalesce(asked.member, a.user_id)
+ORDER BY 1
+"""
+
+
+def run(*, pool_id: int) -> list[AllocationReset]:
+    """Reset what is due of a pool, by the ledger's clock read after its lock; returns the resets, in order of key.
+
+    Each allocation's remaining + held + top-up becomes its `amount`; what lies above returns to the pool. Dates that
+    were missed collapse into the last one. Where the pool has too little, those who may allocate from it are told.
+    """
+    transactions.require()
+    locked = payers.lock([("pool", pool_id)])
+    pool = locked.pool(pool_id)
+    locked.rows |= payers.lock(due_refs([pool_id], at=statements.clock())).rows
+    made = run_locked(locked, now=statements.clock())
+    if any(one.returned for one in made):
+        corrections.settle_shortfalls(locked, pool.organization)
+    tell(pool, made)
+    return made
+
+
+def run_due() -> int:
+    """Reset everything that is due, a pool a transaction; returns how many allocations. The job of each minute."""
+    due = Allocation.objects.filter(resets_at__lte=statements.clock()).values_list("pool_id", flat=True)
+    return sum(_run_unless_busy(pk) for pk in sorted(set(due)))
+
+
+def refresh(organization: Organization) -> None:
+    """Bring an organization's allocations up to date before they are looked at: what is due resets, what is over ends.
+
+    Opens transactions of its own, and none where nothing is due. A pool that is busy is shown as it is.
+    """
+    _refresh(organization_id=organization.pk)
+
+
+def refresh_of(user: User) -> None:
+    """Bring a user's allocations up to date, in all their organizations; see `refresh`."""
+    _refresh(user_id=user.pk.hex)
+
+
+def catch_up(*, pool_id: int) -> None:
+    """Bring one pool's allocations up to date in a transaction; raises DatabaseError where it is busy."""
+    with transactions.durable():
+        locked = payers.lock([("pool", pool_id)])
+        pool, at = locked.pool(pool_id), statements.clock()
+        refs = due_refs([pool_id], at=at) + expiries.over_refs([pool_id], at=at)
+        locked.rows |= payers.lock(refs).rows
+        now = statements.clock()
+        closed = expiries.close_locked(locked, now=now)
+        made = run_locked(locked, now=now)
+        if closed or any(one.returned for one in made):
+            corrections.settle_shortfalls(locked, pool.organization)
+        tell(pool, made)
+        expiries.tell(pool.organization, closed)
+
+
+def due_refs(pool_ids: Iterable[int], *, at: datetime) -> list[payers.Ref]:
+    """Return the allocations of these pools whose date is past, to lock them."""
+    due = Allocation.objects.filter(pool_id__in=list(pool_ids), resets_at__lte=at)
+    return [("allocation", pk) for pk in due.values_list("pk", flat=True)]
+
+
+def run_locked(locked: payers.Locked, *, now: datetime) -> list[AllocationReset]:
+    """Reset what is due of the locked allocations, in order of key, and write it; their pools must be locked too."""
+    due = [row for row in locked.rows.values() if isinstance(row, Allocation) and terms.is_due(row, now=now)]
+    made: list[AllocationReset] = []
+    moved: list[LedgerEntry] = []
+    for row in sorted(due, key=lambda row: row.pk):
+        pool = locked.pool(row.pool_id)
+        reset = _reset(row, pool, now=now)
+        made.append(reset)
+        if reset.topped_up or reset.returned:
+            moved.append(entries.reset(pool=pool, allocation=row, reset=reset, made_by=SYSTEM.public_id))
+    if made:
+        _write(due, made, moved)
+    return made
+
+
+def tell_all(locked: payers.Locked, made: Sequence[AllocationReset]) -> None:
+    """Tell of resets of several pools; see `tell`."""
+    for pk in sorted({one.allocation.pool_id for one in made}):
+        tell(locked.pool(pk), [one for one in made if one.allocation.pool_id == pk])
+
+
+def tell(pool: CreditPool, made: Sequence[AllocationReset]) -> None:
+    """Tell those who may allocate from the pool that it had too little, once per pool and date."""
+    short = [one for one in made if one.short]
+    if not short:
+        return
+    organization = pool.organization
+    zone = ZoneInfo(organization.time_zone)
+    day = max(one.due_at for one in short).astimezone(zone).date()
+    missing = sum((one.short for one in short), ZERO)
+    whose = pool.department.name if pool.department is not None else organization.name
+    notices.once(
+        kind=Kind.RESET_SHORT,
+        subject=pool.department.public_id if pool.department is not None else organization.public_id,
+        crossing=day.isoformat(),
+        to=audience.allocators(organization, pool.department),
+        organization=organization,
+        title=f"{whose}: the pool had too little to restore {_allocations(len(short))}",
+        lines=[
+            f"{amounts.display(missing)} credits were missing on {day.isoformat()} to restore {_allocations(len(short))}"
+            f" of {len(made)}; the pool has {amounts.display(max(pool.available, ZERO))} left.",
+            "They were served in the order in which they were first given. They are restored in full at their next reset"
+            " once the pool has credits again, or at once when their amount is set.",
+        ],
+        action="See the allocations",
+        path=f"/orgs/{organization.slug}/allocations/",
+        level="warning",
+    )
+
+
+def _reset(row: Allocation, pool: CreditPool, *, now: datetime) -> AllocationReset:
+    """End the period of a locked row and begin the one that `now` lies in; what moves is in the reset, not yet moved.
+
+    The new period begins at the bound, not now: nothing was charged between them, since whoever would have reset first.
+    The bound is never before the date that was set, even where the organization's time zone has changed meanwhile.
+    """
+    zone = ZoneInfo(pool.organization.time_zone)
+    assert row.anchored_on is not None  # noqa: S101 - constraint: what resets has an anchor and a date
+    assert row.resets_at is not None  # noqa: S101
+    start, end = periods.following(row.anchored_on, row.reset_period, zone, now)
+    missing = row.amount - row.remaining - row.held
+    topped_up = min(max(missing, ZERO), max(pool.available, ZERO))
+    reset = AllocationReset(
+        organization_id=row.organization_id,
+        allocation=row,
+        due_at=max(row.resets_at, start),
+        began_at=row.opened_at,
+        amount=row.amount,
+        used=row.used,
+        held=row.held,
+        remaining=row.remaining,
+        returned=min(max(-missing, ZERO), row.remaining),
+        topped_up=topped_up,
+        short=max(missing, ZERO) - topped_up,
+        created_at=now,
+    )
+    row.used, row.opened_at, row.resets_at = ZERO, reset.due_at, end
+    return reset
+
+
+def _write(due: Sequence[Allocation], made: Sequence[AllocationReset], moved: Sequence[LedgerEntry]) -> None:
+    """Write periods, balances, resets and entries, a statement per table however many there are."""
+    values = [
+        {
+            "i": row.pk,
+            "r": str(row.remaining),
+            "o": row.opened_at.isoformat(),
+            "n": row.resets_at.isoformat() if row.resets_at is not None else None,
+        }
+        for row in due
+    ]
+    pools = {
+        pool.pk: pool for one in moved for pool in (one.source_pool, one.target_pool) if pool is not None
+    }
+    entries.write_balances(list(pools.values()), [])
+    statements.run(_BEGIN, json.dumps(values))
+    statements.insert("credits_allocationreset", _COLUMNS, map(_VALUES, made))
+    entries.insert(moved)
+
+
+def _refresh(*, organization_id: int | None = None, user_id: str | None = None) -> None:
+    for [pool_id] in statements.rows(_DUE, organization_id, user_id):
+        try:
+            catch_up(pool_id=pool_id)
+        except DatabaseError as error:
+            if not transactions.is_busy(error):
+                raise
+            logger.warning("allocations of pool %s are shown as they were: %s", pool_id, error)
+
+
+def _run_unless_busy(pool_id: int) -> int:
+    try:
+        with transactions.durable():
+            return len(run(pool_id=pool_id))
+    except DatabaseError as error:
+        if not transactions.is_busy(error):
+            raise
+        logger.warning("allocations of pool %s could not be reset: %s", pool_id, error)
+        return 0
+
+
+def _allocations(count: int) -> str:
+    return "one allocation" if count == 1 else f"{count} allocations"
