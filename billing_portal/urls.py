@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("inbox/", include("orgs.notices.urls")),
     path("orgs/<slug:slug>/", include("credits.urls")),
+    path("orgs/<slug:slug>/", include("orgs.urls")),
     path("", include("lago_sync.urls")),
     path("", include("billing_portal.dashboards.urls")),
 ]

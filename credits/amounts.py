@@ -6,11 +6,10 @@ A credit is a `Decimal` with 6 places. Turning a cost into credits rounds up, so
 import re
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models.expressions import Combinable
 
 PLACES: Final = 6
 MAX_DIGITS: Final = 24
@@ -32,7 +31,11 @@ _FINE = Context(prec=90)
 _PLAIN = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 
 
-class CreditsField(models.DecimalField[str | int | Decimal | Combinable, Decimal]):
+_Set_contra = TypeVar("_Set_contra", contravariant=True)
+_Get_co = TypeVar("_Get_co", covariant=True)
+
+
+class CreditsField(models.DecimalField[_Set_contra, _Get_co]):
     """A column of credits: NUMERIC(24, 6)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -129,6 +132,17 @@ def percentage(part: Decimal, whole: Decimal) -> Decimal:
     if not whole:
         return Decimal("0.0")
     return _EXACT.divide(part * 100, whole).quantize(_TENTH, rounding=ROUND_HALF_UP)
+
+
+def tidy(amount: Decimal) -> Decimal:
+    """Return the amount rounded up to a figure that people would choose: three digits at most, the third a 0 or a 5.
+
+    1,234 becomes 1,250 and 8,420 becomes 8,450; never below 1, and 0 stays 0.
+    """
+    if amount <= 0:
+        return ZERO
+    step = max(Decimal(5).scaleb(amount.adjusted() - 2), Decimal(1))
+    return (amount / step).quantize(Decimal(1), rounding=ROUND_CEILING, context=_EXACT) * step
 
 
 def text(amount: Decimal) -> str:

@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from credits import amounts
 from credits.ledger import plan_credits
+from credits.limits import budgets
+from credits.limits.budgets import BudgetState
 from credits.reports import figures, monthly_mails
 from credits.reports.figures import DepartmentFigures
 from credits.sharing import allocations, requests, standard
@@ -66,12 +68,28 @@ def _grant_plan_credits(*, fee: PlanFee, by: Actor, **_: Any) -> None:
 def _figures_of_departments(
     *, organization: Organization, departments: list[Department], **_: Any
 ) -> dict[int, dict[str, Any]]:
+    limits = budgets.of_departments(departments=departments, now=timezone.now())
     return {
         pk: {
             "pool": _pool(part),
             "used_30_days": amounts.text(part.used),
+            "budget": _budget(limits.get(pk)),
         }
         for pk, part in figures.departments(organization=organization, departments=departments).items()
+    }
+
+
+def _budget(state: BudgetState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "id": str(state.budget.public_id),
+        "period": state.budget.period,
+        "credits": amounts.text(state.credits),
+        "is_hard": state.budget.is_hard,
+        "used": amounts.text(state.used),
+        "usage_percentage": str(state.percent),
+        "resets_at": state.resets_at.isoformat(),
     }
 
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from credits.ledger import burndown, expiries, holds, plan_credits, reconcile
 from credits.limits import refusals, watching
 from credits.pricing import sizes
-from credits.reports import monthly_mails
+from credits.reports import monthly_mails, unusual
 from credits.sharing import expiries as endings
 from credits.sharing import resets
 
@@ -87,3 +87,9 @@ def audit_refusals() -> int:
 def tell_monthly() -> int:
     """Tell of the month's report, once it is over on an organization's wall."""
     return monthly_mails.tell_due(now=timezone.now())
+
+
+@shared_task(name="credits.tasks.tell_unusual", soft_time_limit=600, time_limit=660)
+def tell_unusual() -> int:
+    """Tell of members and models that cost far more than usual, today or yesterday."""
+    return unusual.tell_due(now=timezone.now())

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from credits.views import allocations, departments, importing, many, reports, requests, standard, usage
+from credits.views import (
+    allocations,
+    departments,
+    importing,
+    limits,
+    many,
+    proposals,
+    reports,
+    requests,
+    standard,
+    usage,
+)
 
 app_name = "credits"
 
@@ -26,6 +37,12 @@ urlpatterns = [
     path("departments/", departments.index, name="departments"),
     path("departments/<slug:department_id>/", departments.department, name="department"),
     path("departments/<slug:department_id>/<slug:name>/", departments.act, name="department-act"),
+    path("limits/", limits.index, name="limits"),
+    path("limits/alert/", limits.alert, name="limits-alert"),
+    path("limits/<uuid:budget_id>/", limits.budget, name="limit"),
+    path("limits/<uuid:budget_id>/archive/", limits.archive, name="limit-archive"),
     path("reports/", reports.index, name="reports"),
+    path("reports/idle/", reports.revoke, name="reports-idle"),
+    path("reports/proposals/", proposals.index, name="proposals"),
     path("reports/<slug:name>/", reports.month, name="report"),
 ]

@@ -6,3 +6,8 @@ class OrgsConfig(AppConfig):
 
     name = "orgs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from orgs.access import credentials
+
+        credentials.connect()

@@ -57,9 +57,14 @@ def archive(*, department: Department, by: Actor) -> Department:
     locked.archived_at = timezone.now()
     locked.save(update_fields=["archived_at"])
     Membership.objects.filter(department=locked).update(department=None)
+    managers = list(locked.managers.values_list("user__public_id", flat=True).order_by("pk"))
     DepartmentManager.objects.filter(department=locked).delete()
     signals.department_archived.send(sender=Department, department=locked, members=members, by=by)
-    facts = {"name": locked.name, "members": [one.user.public_id for one in members]}
+    facts = {
+        "name": locked.name,
+        "members": [one.user.public_id for one in members],
+        "managers": managers,
+    }
     _record(locked, by, "department.archived", before=facts)
     return locked
 

@@ -10,7 +10,7 @@ from kit import transactions
 from kit.errors import AlreadyExists, Conflict, NotFound, PermissionDenied
 from orgs import names, organizations, signals, subscriptions
 from orgs.audit import events
-from orgs.audit.events import Actor
+from orgs.audit.events import Act, Actor
 from orgs.models import AccessKey, Department, DepartmentManager, Membership, Organization, User
 
 Role = Membership.Role
@@ -112,9 +112,9 @@ def remove(*, membership: Membership, by: Actor, acting_as: str) -> Membership:
     before = _facts(locked)
     locked.ended_at = timezone.now()
     locked.save(update_fields=["ended_at"])
-    _take_away(locked)
+    taken = _take_away(locked)
     signals.membership_ended.send(sender=Membership, membership=locked, by=by)
-    _record(locked, by, "member.removed", before=before)
+    _record(locked, by, "member.removed", before=before | taken)
     return locked
 
 
@@ -134,9 +134,7 @@ def move_all(
     transactions.require()
     rows = Membership.objects.live().filter(pk__in=[one.pk for one in memberships]).order_by("pk")
     locked = list(
-        rows.select_for_update(no_key=True, of=("self",)).select_related(
-            "organization", "user", "department"
-        )
+        rows.select_for_update(no_key=True, of=("self",)).select_related("organization", "user", "department")
     )
     if len(locked) != len(memberships) or len({one.organization_id for one in locked}) != 1:
         raise NotFound("There is no such member.")
@@ -148,8 +146,11 @@ def move_all(
     Membership.objects.bulk_update(moved, ["department"])
     if moved:
         signals.memberships_moved.send(sender=Membership, memberships=moved, by=by)
-    for one in moved:
-        _record(one, by, "member.moved", before=before[one.pk], after=_facts(one))
+        acts = [
+            Act(action="member.moved", target=one.user.public_id, before=before[one.pk], after=_facts(one))
+            for one in moved
+        ]
+        events.record_all(organization=moved[0].organization.public_id, by=by, acts=acts)
     return locked
 
 
@@ -206,13 +207,23 @@ def _refuse_foreign(department: Department | None, organization: Organization) -
         raise NotFound("There is no such department.", department_id=department.public_id)
 
 
-def _take_away(membership: Membership) -> None:
-    """Take what hung on the membership: its keys, what it managed, and the user's choice of this organization."""
-    AccessKey.objects.filter(membership=membership, revoked_at=None).update(revoked_at=timezone.now())
-    DepartmentManager.objects.filter(membership=membership).delete()
+def _take_away(membership: Membership) -> dict[str, list[str]]:
+    """Take what hung on the membership: its keys, what it managed, and the user's choice of this organization.
+
+    Returns the keys and departments that it lost, by public id.
+    """
+    keys = AccessKey.objects.filter(membership=membership, revoked_at=None)
+    managed = DepartmentManager.objects.filter(membership=membership)
+    lost = {
+        "keys": list(keys.order_by("pk").values_list("public_id", flat=True)),
+        "managed": list(managed.order_by("pk").values_list("department__public_id", flat=True)),
+    }
+    keys.update(revoked_at=timezone.now())
+    managed.delete()
     users = User.objects.filter(pk=membership.user_id)
     users.filter(active_organization=membership.organization_id).update(active_organization=None)
     users.filter(default_organization=membership.organization_id).update(default_organization=None)
+    return {name: ids for name, ids in lost.items() if ids}
 
 
 def _facts(membership: Membership) -> dict[str, Any]:

@@ -89,6 +89,11 @@ class Switcher:
         return self._allows(Capability.BUY)
 
     @cached_property
+    def may_administer(self) -> bool:
+        """Whether the person may change who belongs to the current organization, and read its audit log."""
+        return self._allows(Capability.ADMINISTER)
+
+    @cached_property
     def may_allocate(self) -> bool:
         """Whether the person may share out credits of the current organization, or of a department of it."""
         current = self.current

@@ -14,6 +14,8 @@ from billing_portal.dashboards.totals import Counts, MoneyLine, PlanCount
 from credits import amounts
 from credits.reports import system as reports
 from credits.reports.system import Spender, SystemFigures, Unpriced
+from orgs.audit import proofs
+from orgs.audit.proofs import Proof
 
 TREND_DAYS: Final = 7
 UNPRICED_DAYS: Final = 30
@@ -41,6 +43,7 @@ class SystemPage:
     directory: Directory
     lago: LagoPanel
     books: BooksPanel
+    audit: Proof | None
     unpriced: Sequence[Unpriced]
     alarm: Alarm | None
 
@@ -61,7 +64,7 @@ def build(*, query: Mapping[str, str], now: datetime) -> SystemPage:
         if daily.series
         else None
     )
-    lago, books = lago_panel.build(now=now), books_panel.build(now=now)
+    lago, books, audit = lago_panel.build(now=now), books_panel.build(now=now), proofs.last()
     spenders = reports.top_spenders(since=period.since, until=period.until)
     return SystemPage(
         counts=totals.counts(),
@@ -77,9 +80,17 @@ def build(*, query: Mapping[str, str], now: datetime) -> SystemPage:
         directory=directory.build(query=query, today=today),
         lago=lago,
         books=books,
+        audit=audit,
         unpriced=reports.unpriced(since=now - timedelta(days=UNPRICED_DAYS)),
-        alarm=_alarm(lago, books),
+        alarm=_tampering(audit) or _alarm(lago, books),
     )
+
+
+def _tampering(audit: Proof | None) -> Alarm | None:
+    if audit is None or not audit.broken:
+        return None
+    sentence = "Somebody changed or removed events in the database. See which below."
+    return Alarm(tone="bad", title="The audit log is broken.", sentence=sentence)
 
 
 def _alarm(lago: LagoPanel, books: BooksPanel) -> Alarm | None:

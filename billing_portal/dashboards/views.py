@@ -13,6 +13,7 @@ from billing_portal.dashboards import directory, outlook, overview, own, periods
 from billing_portal.dashboards import mine as mine_page
 from billing_portal.dashboards import system as system_page
 from billing_portal.dashboards.switcher import Switcher
+from credits.sharing import resets
 from kit import transactions
 from orgs import organizations
 from orgs.access import capabilities, pages
@@ -33,6 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def mine(request: HttpRequest) -> HttpResponse:
     """Show a person's credits in all their organizations."""
     user = pages.visitor(request)
+    resets.refresh_of(user)
     switcher = Switcher(user=user, slug=None)
     page = mine_page.build(user=user, entries=switcher.entries, now=timezone.now())
     return render(request, "dashboards/mine.html", {**vars(page), "switcher": switcher})
@@ -44,6 +46,7 @@ def organization(request: HttpRequest, slug: str) -> HttpResponse:
     user = pages.visitor(request)
     found = pages.organization(request, slug)
     sees_all = capabilities.allows(user=user, organization=found, capability=Capability.SEE_FIGURES)
+    resets.refresh(found)
     now = timezone.now()
     part: overview.PoolPart | own.OwnPart
     if sees_all:

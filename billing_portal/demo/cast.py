@@ -23,7 +23,33 @@ class Member:
     manages: str = ""
     credits: str = ""
     """The allocation; empty spends from a pool."""
+    resets: str = "never"
+    ends_in_days: int = 0
+    """When the allocation expires; 0 is never."""
     daily_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """A budget: of a department, a member or a model, or of the whole organization where none of them is named."""
+
+    credits: str
+    period: str
+    is_hard: bool = False
+    department: str = ""
+    email: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A member who asks for more; `outcome` is what became of it, empty while it waits."""
+
+    email: str
+    credits: str
+    reason: str
+    outcome: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +72,12 @@ class Team:
     departments: dict[str, str] = field(default_factory=dict)
     """Department to the credits its pool was funded with; "0" is not funded."""
     time_zone: str = "UTC"
+    standard: dict[str, str] = field(default_factory=dict)
+    """Role to the credits a month that new members of it are given."""
+    ceilings: tuple[Ceiling, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    alert_below: str = ""
+    """When those who share out the organization's pool are told."""
 
 
 EXTRAS: Final = tuple(
@@ -117,12 +149,56 @@ TEAMS: Final = (
                 department="Engineering",
                 manages="Engineering",
                 credits="2000",
+                resets="monthly",
                 daily_calls=5,
             ),
-            Member(email="member@acme.example", department="Engineering", credits="1000", daily_calls=9),
-            Member(email="consultant@example.com", department="Marketing", credits="500", daily_calls=3),
+            Member(
+                email="member@acme.example",
+                department="Engineering",
+                credits="1000",
+                resets="monthly",
+                daily_calls=9,
+            ),
+            Member(
+                email="consultant@example.com",
+                department="Marketing",
+                credits="500",
+                ends_in_days=45,
+                daily_calls=3,
+            ),
             *_ACME_EXTRAS,
         ),
+        standard={"member": "250"},
+        ceilings=(
+            Ceiling(credits="20000", period="month"),
+            Ceiling(credits="2500", period="week", department="Engineering"),
+            Ceiling(credits="250", period="day", model="claude-sonnet-4"),
+            Ceiling(credits="6000", period="month", department="Marketing", is_hard=True),
+            Ceiling(credits="900", period="month", email="manager@acme.example", is_hard=True),
+        ),
+        wishes=(
+            Wish(
+                email="member@acme.example",
+                credits="500",
+                reason="The evaluation of the new assistant runs until Friday.",
+            ),
+            Wish(email="bo.berg@acme.example", credits="200", reason="Two more translations a day."),
+            Wish(
+                email="consultant@example.com",
+                credits="300",
+                reason="The launch needs twenty more pictures.",
+                outcome="approve",
+                answer="Good luck with the launch.",
+            ),
+            Wish(
+                email="cleo.berg@acme.example",
+                credits="5000",
+                reason="To try everything.",
+                outcome="decline",
+                answer="Please try the small model first.",
+            ),
+        ),
+        alert_below="30000",
     ),
     Team(
         slug="sprout",

@@ -1,6 +1,9 @@
 """Building the demo's people and teams through the same verbs as everybody; what is there already stays."""
 
+from datetime import timedelta
 from decimal import Decimal
+
+from django.utils import timezone
 
 from billing_portal.demo.cast import PASSWORD, PEOPLE, SOLO, TEAMS, Person, Team
 from credits.sharing import allocations, transfers
@@ -77,8 +80,14 @@ def _fund(team: Team, organization: Organization) -> None:
 
 def _allocate(team: Team, organization: Organization) -> None:
     users = {user.email: user for user in User.objects.filter(memberships__organization=organization)}
+    now = timezone.now()
     shares = [
-        Share(user=users[member.email], credits=Decimal(member.credits))
+        Share(
+            user=users[member.email],
+            credits=Decimal(member.credits),
+            reset_period=member.resets,
+            expires_at=now + timedelta(days=member.ends_in_days) if member.ends_in_days else None,
+        )
         for member in team.members
         if member.credits
     ]

@@ -300,6 +300,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "grant-plan-credits": {"task": "credits.tasks.grant_plan_credits", "schedule": timedelta(hours=1)},
     "refresh-sizes": {"task": "credits.tasks.refresh_sizes", "schedule": timedelta(hours=1)},
+    "tell-unusual": {"task": "credits.tasks.tell_unusual", "schedule": timedelta(hours=1)},
     "tell-monthly": {"task": "credits.tasks.tell_monthly", "schedule": timedelta(hours=1)},
     "verify-books": {"task": "credits.tasks.verify_books", "schedule": timedelta(hours=1)},
     # What is sent twice a tick does not pile up: a tick that nobody took in time is worth nothing.

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from credits.api import credit_requests, departments, inquiries, movements, reports, sharing, usage
+from credits.api import (
+    budgets,
+    credit_requests,
+    departments,
+    inquiries,
+    movements,
+    proposals,
+    reports,
+    sharing,
+    usage,
+)
 from orgs.access import keys
 from orgs.models import AccessKey
 
@@ -46,6 +56,10 @@ urlpatterns = [
         "org-billing/credits/<str:org_id>/requests/<uuid:request_id>/withdraw",
         credit_requests.Withdraw.as_view(),
     ),
+    path("org-billing/credits/<str:org_id>/budgets", budgets.Budgets.as_view()),
+    path("org-billing/credits/<str:org_id>/budgets/<uuid:budget_id>", budgets.BudgetDetail.as_view()),
+    path("org-billing/credits/<str:org_id>/proposals", proposals.Proposals.as_view()),
+    path("org-billing/credits/<str:org_id>/proposals/apply", proposals.ApplyProposals.as_view()),
     path("org-billing/credits/<str:org_id>/usage", reports.Usage.as_view()),
     path("org-billing/credits/<str:org_id>/records", movements.Records.as_view()),
     path("org-billing/credits/<str:org_id>/ledger", movements.Ledger.as_view()),

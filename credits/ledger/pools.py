@@ -37,6 +37,35 @@ def of_department(department: Department) -> CreditPool:
     return pool
 
 
+def set_alert(
+    *, organization: Organization, below: Decimal | None, by: Actor, department: Department | None = None
+) -> CreditPool:
+    """Tell those who share a pool out once it has less than this available; None is never.
+
+    The pool is the organization's own, unless a `department` is named. Setting what is set already writes nothing.
+    Raises ValidationError (alert_below) for 0 and beyond the bounds of an amount.
+    """
+    transactions.require()
+    if below is not None and (not amounts.is_movable(below) or not below):
+        raise ValidationError(alert_below="must be above 0, and at most 1,000,000,000")
+    found = of_department(department) if department is not None else of_organization(organization)
+    pool = payers.lock([("pool", found.pk)]).pool(found.pk)
+    before = pool.alert_below
+    if before == below:
+        return pool
+    pool.alert_below = below
+    pool.save(update_fields=["alert_below"])
+    events.record(
+        organization=organization.public_id,
+        by=by,
+        action="pool.alert_set",
+        target=department.public_id if department is not None else organization.public_id,
+        before={"alert_below": None if before is None else amounts.text(before)},
+        after={"alert_below": None if below is None else amounts.text(below)},
+    )
+    return pool
+
+
 def set_overdraft(*, organization: Organization, credits: Decimal, reason: str, by: Actor) -> CreditPool:
     """Set how far captures may take the organization's pool below zero; no other pool has an overdraft.
 

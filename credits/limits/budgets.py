@@ -1,11 +1,11 @@
 """Budgets: ceilings on credits that an organization sets itself, soft (they tell) or hard (they refuse).
 
-A soft budget reads rollups. A hard one has a row per period (`ceilings`), made while every payer of the organization is
-locked: no spend is in flight then, so that it begins with exactly what is used and held.
+A soft budget reads rollups. A hard one has a row per period, which spending locks and counts in (`ceilings`) and which
+begins with exactly what is used and held (`beginnings`).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,9 +17,9 @@ from django.db.models import QuerySet
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.ledger import payers, pools, statements
-from credits.limits import calendar
-from credits.models import Allocation, Budget, CreditPool
+from credits.ledger import statements
+from credits.limits import beginnings, calendar
+from credits.models import Budget
 from kit import transactions
 from kit.errors import AlreadyExists, NotFound, ValidationError
 from orgs.audit import events
@@ -27,25 +27,12 @@ from orgs.audit.events import Actor
 from orgs.models import Department, Membership, Organization, User
 
 _LONGEST_MODEL: Final = 128
-_COUNTS: Final = """CASE b.scope WHEN 'department' THEN x.department_id = b.department_id
-  WHEN 'member' THEN x.user_id = b.user_id WHEN 'model' THEN x.model = b.model ELSE true END"""
-"""Whether a rollup or hold `x` counts in budget `b`."""
 _STATES: Final = f"""
 SELECT b.id, CASE WHEN b.is_hard THEN coalesce(u.used, 0) ELSE coalesce((SELECT sum(x.credits) FROM credits_dailyusage x
-    WHERE x.organization_id = b.organization_id AND x.day >= v.s AND x.day < v.e AND {_COUNTS}), 0) END, coalesce(u.held, 0)
+    WHERE x.organization_id = b.organization_id AND x.day >= v.s AND x.day < v.e AND {beginnings.COUNTS}), 0) END, coalesce(u.held, 0)
 FROM json_to_recordset(%s::json) AS v(b bigint, s date, e date) JOIN credits_budget b ON b.id = v.b
 LEFT JOIN credits_budgetusage u ON b.is_hard AND u.budget_id = b.id AND u.starts_on = v.s
 """  # noqa: S608 - text of this module
-_BEGIN: Final = f"""
-INSERT INTO credits_budgetusage AS u (budget_id, organization_id, starts_on, used, held)
-SELECT b.id, b.organization_id, %s::date,
-  coalesce((SELECT sum(x.credits) FROM credits_dailyusage x
-    WHERE x.organization_id = b.organization_id AND x.day >= %s AND x.day < %s AND {_COUNTS}), 0),
-  coalesce((SELECT sum(x.credits) FROM credits_hold x
-    WHERE x.organization_id = b.organization_id AND x.status = 'active' AND x.day >= %s AND x.day < %s AND {_COUNTS}), 0)
-FROM credits_budget b WHERE b.id = %s
-ON CONFLICT (budget_id, starts_on) DO UPDATE SET used = excluded.used, held = excluded.held
-"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +109,7 @@ def create(
     _refuse_malformed(subject, period, credits)
     _refuse_strangers(organization, subject)
     if is_hard:
-        _lock_payers(organization)
+        beginnings.lock_payers(organization)
     today = _today(organization)
     budget = Budget(
         organization=organization,
@@ -139,7 +126,7 @@ def create(
     )
     _save(budget)
     if is_hard:
-        _begin(budget)
+        beginnings.begin(budget)
     _audit(budget, "budget.created", {}, by=by)
     return budget
 
@@ -157,12 +144,12 @@ def change(*, budget: Budget, credits: Decimal, is_hard: bool, by: Actor) -> Bud
         return budget
     begins, before = is_hard and not budget.is_hard, _terms(budget)
     if begins:
-        _lock_payers(budget.organization)
+        beginnings.lock_payers(budget.organization)
         budget.since = calendar.first_day(_today(budget.organization), budget.period)
     budget.credits, budget.is_hard = credits, is_hard
     _save(budget)
     if begins:
-        _begin(budget)
+        beginnings.begin(budget)
     _audit(budget, "budget.changed", before, by=by)
     return budget
 
@@ -185,6 +172,14 @@ def live() -> QuerySet[Budget]:
 def states(*, organization: Organization, now: datetime) -> list[BudgetState]:
     """Return how the present period of each of an organization's budgets stands; two queries."""
     return states_of(live().filter(organization=organization), now=now)
+
+
+def of_departments(*, departments: Sequence[Department], now: datetime) -> dict[int, BudgetState]:
+    """Return by department the budget that binds it most: a hard one before a soft one, a longer period before a shorter."""
+    found = states_of(live().filter(department__in=departments), now=now)
+    longest = {period: rank for rank, period in enumerate(calendar.PERIODS)}
+    found.sort(key=lambda one: (one.budget.is_hard, longest[one.budget.period]))
+    return {one.budget.department_id: one for one in found if one.budget.department_id is not None}
 
 
 def states_of(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetState]:
@@ -239,26 +234,6 @@ def _refuse_strangers(organization: Organization, subject: Subject) -> None:
     members = Membership.objects.live().filter(organization=organization)
     if user is not None and not members.filter(user=user).exists():
         raise NotFound("There is no such member.")
-
-
-def _lock_payers(organization: Organization) -> None:
-    """Lock every row that pays, the organization's pool made where missing: nobody spends until this commits."""
-    pools.of_organization(organization)
-    refs: list[payers.Ref] = [
-        ("pool", key)
-        for key in CreditPool.objects.filter(organization=organization).values_list("pk", flat=True)
-    ]
-    refs += [
-        ("allocation", key)
-        for key in Allocation.objects.filter(organization=organization).values_list("pk", flat=True)
-    ]
-    payers.lock(refs)
-
-
-def _begin(budget: Budget) -> None:
-    """Count what the present period has used and holds; whoever spends counts from here on."""
-    start, end = budget.since, calendar.next_first_day(budget.since, budget.period)
-    statements.run(_BEGIN, start, start, end, start, end, budget.pk)
 
 
 def _locked(budget: Budget) -> Budget:

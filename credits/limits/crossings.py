@@ -15,6 +15,8 @@ from credits.ledger import statements
 from kit import transactions
 from orgs.notices.kinds import Kind
 
+AT_ONCE: Final = 200
+"""Subjects of one transaction: where so many are new, more may be."""
 LISTED: Final = "SELECT * FROM json_to_recordset(%s::json) AS v(o bigint, s text, t int, is_over boolean)"
 """The source whose rows are `listed`."""
 
@@ -24,9 +26,13 @@ WITH found AS MATERIALIZED (
 ), gone AS (
   DELETE FROM credits_crossing AS c WHERE c.kind = %s AND NOT EXISTS (
     SELECT 1 FROM found WHERE found.o = c.organization_id AND found.s = c.subject AND found.t = c.step)
-)
+), new AS MATERIALIZED (
+  SELECT o, s, t FROM found WHERE is_over AND NOT EXISTS (
+    SELECT 1 FROM credits_crossing AS c
+    WHERE c.kind = %s AND c.organization_id = found.o AND c.subject = found.s AND c.step = found.t)
+), first AS MATERIALIZED (SELECT DISTINCT o, s FROM new ORDER BY o, s LIMIT {at_once})
 INSERT INTO credits_crossing (id, organization_id, kind, subject, step, crossed_at)
-SELECT gen_random_uuid(), o, %s, s, t, portal_clock() FROM found WHERE is_over ORDER BY o, s, t
+SELECT gen_random_uuid(), o, %s, s, t, portal_clock() FROM new JOIN first USING (o, s) ORDER BY o, s, t
 ON CONFLICT (organization_id, kind, subject, step) DO NOTHING
 RETURNING organization_id, subject, step, id
 """
@@ -48,9 +54,13 @@ class Crossed:
 
 
 def update(*, kind: Kind, source: str, parameters: Iterable[Any] = ()) -> list[Crossed]:
-    """Bring the rows of a kind to what `source` finds, and return what is new; two at once never return the same."""
+    """Bring the rows of a kind to what `source` finds, and return what is new of at most `AT_ONCE` subjects.
+
+    Two at once never return the same.
+    """
     transactions.require()
-    new = statements.rows(_UPDATE.format(source=source), *parameters, kind.value, kind.value)
+    update = _UPDATE.format(source=source, at_once=AT_ONCE)
+    new = statements.rows(update, *parameters, *[kind.value] * 3)
     grouped: dict[tuple[int, str], list[tuple[int, UUID]]] = {}
     for organization_id, subject, step, key in sorted(new):
         grouped.setdefault((organization_id, subject), []).append((step, key))

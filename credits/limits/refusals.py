@@ -24,6 +24,7 @@ from credits.models import Refusal
 from kit import transactions
 from kit.errors import DomainError
 from orgs.audit import events
+from orgs.audit.events import Act
 from orgs.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -151,9 +152,9 @@ def audit_due() -> int:
     over = statements.clock() - timedelta(hours=1) - _LATE
     due = Refusal.objects.filter(audited_at=None, hour__lte=over)
     told = 0
-    for organization in Organization.objects.filter(
-        pk__in=due.values("organization").distinct()
-    ).order_by("pk"):
+    for organization in Organization.objects.filter(pk__in=due.values("organization").distinct()).order_by(
+        "pk"
+    ):
         while written := _audit(organization, over):
             told += written
     return told
@@ -165,19 +166,18 @@ def _audit(organization: Organization, over: Any) -> int:
         due = Refusal.objects.filter(organization=organization, audited_at=None, hour__lte=over)
         rows = list(
             due.select_for_update(skip_locked=True, of=("self",))
-            .select_related("user")
+            .select_related("user", "organization")
             .order_by("hour", "pk")[:_EVENTS_TOGETHER]
         )
-        for row in rows:
-            events.record(
-                organization=organization.public_id,
-                by=events.SYSTEM,
-                action="spending.refused",
-                target=row.user.public_id if row.user is not None else organization.public_id,
-                after=_facts(row),
-            )
+        acts = [Act(action="spending.refused", target=_target(row), after=_facts(row)) for row in rows]
+        if acts:
+            events.record_all(organization=organization.public_id, by=events.SYSTEM, acts=acts)
         Refusal.objects.filter(pk__in=[row.pk for row in rows]).update(audited_at=statements.clock())
     return len(rows)
+
+
+def _target(row: Refusal) -> str:
+    return (row.user or row.organization).public_id
 
 
 def _facts(row: Refusal) -> dict[str, Any]:

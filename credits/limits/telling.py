@@ -30,20 +30,22 @@ _PERIODS: Final = {"day": "daily", "week": "weekly", "month": "monthly"}
 def of_allocation(row: Allocation, crossed: Crossed) -> None:
     """Tell the member, and from 90 % on whoever may give them more."""
     organization, user = row.organization, row.user
-    share = _percent(row.used + row.held, row.allocated)
-    lines = [_used(row.used, row.held, row.allocated), *_remaining_of(row)]
+    lines = [
+        _figures(used=row.used, held=row.held, left=row.remaining, whole=row.allocated),
+        _outlook(row),
+    ]
     if crossed.step == _ALL:
-        level, title = "danger", f"Your credits in {organization.name} are used up"
+        level, share = "danger", "all"
     else:
         level = "warning" if crossed.step >= _ALLOCATORS_FROM else "info"
-        title = f"You have used {share} of your credits in {organization.name}"
+        share = _percent(row.used + row.held, row.allocated)
     notices.once(
         kind=Kind.ALLOCATION,
         subject=user.public_id,
         crossing=str(crossed.key),
         to=[user],
         organization=organization,
-        title=title,
+        title=f"You have used {share} of your credits in {organization.name}",
         lines=lines,
         action="Ask for more credits",
         path=reverse("credits:requests", args=[organization.slug]),
@@ -80,7 +82,7 @@ def of_pool(pool: CreditPool, crossed: Crossed) -> None:
     else:
         whose, action = f"The pool of {department.name}", "Look at the department"
         path = reverse("credits:department", args=[organization.slug, department.public_id])
-        what = "Fund it from the organization’s pool, or lower allocations of its members."
+        what = "Fund it from the pool of the organization, or lower allocations of its members."
     notices.once(
         kind=Kind.POOL_LOW,
         subject=department.public_id if department else organization.public_id,
@@ -125,12 +127,16 @@ def of_quota(row: QuotaUsage, crossed: Crossed) -> None:
 def of_budget(state: BudgetState, crossed: Crossed) -> None:
     """Tell who sets budgets; of a department's its managers too, of a member's the member."""
     budget, setters = state.budget, audience.admins(state.budget.organization)
-    _of_budget(state, crossed, setters, action="Look at the budgets", page="credits:limits")
+    limits = reverse("credits:limits", args=[budget.organization.slug])
+    _of_budget(state, crossed, setters, action="Look at the budgets", path=limits)
     if budget.department is not None:
         concerned = audience.managers(budget.department)
+    elif budget.user is not None:
+        concerned = audience.member(budget.organization, budget.user.public_id)
     else:
-        concerned = [budget.user] if budget.user is not None else []
-    _of_budget(state, crossed, concerned, action="Look at the usage", page="credits:usage")
+        concerned = []
+    usage = reverse("credits:usage", args=[budget.organization.slug])
+    _of_budget(state, crossed, concerned, action="Look at the usage", path=usage)
 
 
 def of_runway(organization: Organization, runway: Runway, crossed: Crossed) -> None:
@@ -177,7 +183,7 @@ def of_shortfall(organization: Organization, crossed: Crossed) -> None:
     )
 
 
-def _of_budget(state: BudgetState, crossed: Crossed, to: Collection[User], *, action: str, page: str) -> None:
+def _of_budget(state: BudgetState, crossed: Crossed, to: Collection[User], *, action: str, path: str) -> None:
     budget, organization = state.budget, state.budget.organization
     what = (
         "It is a hard budget: requests beyond it are refused until then."
@@ -192,12 +198,11 @@ def _of_budget(state: BudgetState, crossed: Crossed, to: Collection[User], *, ac
         organization=organization,
         title=f"The {_PERIODS[budget.period]} budget of {_whose(budget)} is at {state.percent}%",
         lines=[
-            _used(state.used, state.held, state.credits),
-            f"{amounts.display(max(state.remaining, Decimal(0)))} credits remain.",
+            _figures(used=state.used, held=state.held, left=state.remaining, whole=state.credits),
             f"The next {budget.period} starts on {_at(state.resets_at, organization)}. {what}",
         ],
         action=action,
-        path=reverse(page, args=[organization.slug]),
+        path=path,
         level="danger" if crossed.step >= _ALL else "warning" if crossed.step >= 75 else "info",
     )
 
@@ -210,28 +215,31 @@ def _whose(budget: Budget) -> str:
     return budget.model or budget.organization.name
 
 
-def _used(used: Decimal, held: Decimal, whole: Decimal) -> str:
-    said = f"{amounts.display(used)} of {amounts.display(whole)} credits are used"
-    return f"{said}, {amounts.display(held)} are held by running requests." if held else f"{said}."
+def _figures(*, used: Decimal, held: Decimal, left: Decimal, whole: Decimal) -> str:
+    running = f", {amounts.display(held)} are held by running requests" if held else ""
+    return (
+        f"{amounts.display(used)} of {amounts.display(whole)} credits are used{running}; "
+        f"{amounts.display(max(left, Decimal(0)))} remain."
+    )
 
 
-def _remaining_of(row: Allocation) -> list[str]:
-    """Return what an allocation has left, until when, and what comes after it."""
+def _outlook(row: Allocation) -> str:
+    """Return until when an allocation's amount has to last, and what comes then."""
     organization = row.organization
-    lines = [f"{amounts.display(row.remaining)} credits remain."]
     if row.resets_at is not None:
-        lines.append(
+        said = (
             f"The amount of {amounts.display(row.amount)} is restored on {_at(row.resets_at, organization)}."
         )
     else:
-        lines.append("The amount is not restored by itself.")
+        said = "The amount is not restored by itself."
     if row.expires_at is not None:
-        lines.append(f"The allocation expires on {_at(row.expires_at, organization)}.")
-    if organization.shared_spending == Organization.SharedSpending.ALWAYS:
-        lines.append("What goes beyond it is taken from the pool.")
-    else:
-        lines.append("Requests beyond it are refused.")
-    return lines
+        said += f" The allocation expires on {_at(row.expires_at, organization)}."
+    falls_through = organization.shared_spending == Organization.SharedSpending.ALWAYS
+    return said + (
+        " What goes beyond it is taken from the pool."
+        if falls_through
+        else " Requests beyond it are refused."
+    )
 
 
 def _percent(part: Decimal, whole: Decimal) -> str:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from credits.limits import budgets, crossings, telling
 from credits.limits.crossings import Crossed
@@ -158,11 +157,15 @@ def runways(*, now: datetime) -> int:
 
 
 def _each(*watches: Callable[[], int]) -> int:
+    """Run each watch until it finds nothing more, in transactions of a bounded size."""
     count = 0
     for one in watches:
         try:
-            with transactions.durable():
-                count += one()
+            crossed = crossings.AT_ONCE
+            while crossed >= crossings.AT_ONCE:
+                with transactions.durable():
+                    crossed = one()
+                count += crossed
         except Exception:  # the others are looked at all the same, and this one in a minute
             logger.exception("a watch over limits failed")
     return count

@@ -10,333 +10,740 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credits', '0008_daily_usage_of_member'),
-        ('orgs', '0005_paid_fees_and_unpriced'),
+        ("credits", "0008_daily_usage_of_member"),
+        ("orgs", "0005_paid_fees_and_unpriced"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AllocationReset',
+            name="AllocationReset",
             fields=[
-                ('id', models.UUIDField(default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('due_at', models.DateTimeField(help_text='the bound between the two periods')),
-                ('began_at', models.DateTimeField(help_text='when the period that ended began')),
-                ('amount', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('used', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('held', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('remaining', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('returned', credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('topped_up', credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('short', credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('created_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("due_at", models.DateTimeField(help_text="the bound between the two periods")),
+                ("began_at", models.DateTimeField(help_text="when the period that ended began")),
+                ("amount", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                ("used", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                ("held", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                ("remaining", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                (
+                    "returned",
+                    credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24),
+                ),
+                (
+                    "topped_up",
+                    credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24),
+                ),
+                (
+                    "short",
+                    credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24),
+                ),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=kit.identifiers.uuid7, editable=False, unique=True)),
-                ('scope', models.CharField(choices=[('organization', 'Organization'), ('department', 'Department'), ('member', 'Member'), ('model', 'Model')], max_length=16)),
-                ('model', models.CharField(blank=True, max_length=128)),
-                ('subject', models.CharField(blank=True, max_length=128)),
-                ('period', models.CharField(choices=[('day', 'Day'), ('week', 'Week'), ('month', 'Month')], max_length=8)),
-                ('credits', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('is_hard', models.BooleanField(default=False)),
-                ('since', models.DateField()),
-                ('created_at', models.DateTimeField()),
-                ('archived_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.UUIDField(default=kit.identifiers.uuid7, editable=False, unique=True)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[
+                            ("organization", "Organization"),
+                            ("department", "Department"),
+                            ("member", "Member"),
+                            ("model", "Model"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("model", models.CharField(blank=True, max_length=128)),
+                ("subject", models.CharField(blank=True, max_length=128)),
+                (
+                    "period",
+                    models.CharField(
+                        choices=[("day", "Day"), ("week", "Week"), ("month", "Month")], max_length=8
+                    ),
+                ),
+                ("credits", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                ("is_hard", models.BooleanField(default=False)),
+                ("since", models.DateField()),
+                ("created_at", models.DateTimeField()),
+                ("archived_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='BudgetUsage',
+            name="BudgetUsage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_on', models.DateField()),
-                ('used', credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('held', credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("starts_on", models.DateField()),
+                ("used", credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24)),
+                ("held", credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24)),
             ],
             options={
-                'verbose_name_plural': 'budget usage',
+                "verbose_name_plural": "budget usage",
             },
         ),
         migrations.CreateModel(
-            name='CreditRequest',
+            name="CreditRequest",
             fields=[
-                ('id', models.UUIDField(default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('credits', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('reason', models.CharField(max_length=500)),
-                ('evidence', models.JSONField(default=dict)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('approved', 'Approved'), ('declined', 'Declined'), ('withdrawn', 'Withdrawn')], default='pending', max_length=16)),
-                ('given', credits.amounts.CreditsField(decimal_places=6, max_digits=24, null=True)),
-                ('answer', models.CharField(blank=True, max_length=500)),
-                ('decided_by', models.CharField(blank=True, max_length=64)),
-                ('created_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("credits", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                ("reason", models.CharField(max_length=500)),
+                ("evidence", models.JSONField(default=dict)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("approved", "Approved"),
+                            ("declined", "Declined"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("given", credits.amounts.CreditsField(decimal_places=6, max_digits=24, null=True)),
+                ("answer", models.CharField(blank=True, max_length=500)),
+                ("decided_by", models.CharField(blank=True, max_length=64)),
+                ("created_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Crossing',
+            name="Crossing",
             fields=[
-                ('id', models.UUIDField(default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=32)),
-                ('subject', models.CharField(help_text='what crossed it, in which period', max_length=160)),
-                ('step', models.PositiveSmallIntegerField(help_text='percent, or 0 where there is only one threshold')),
-                ('crossed_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=kit.identifiers.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("subject", models.CharField(help_text="what crossed it, in which period", max_length=160)),
+                (
+                    "step",
+                    models.PositiveSmallIntegerField(
+                        help_text="percent, or 0 where there is only one threshold"
+                    ),
+                ),
+                ("crossed_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Refusal',
+            name="Refusal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('member', models.UUIDField(help_text="the user's key, zeros for the organization itself")),
-                ('code', models.CharField(max_length=64)),
-                ('limit', models.CharField(max_length=64)),
-                ('scope', models.CharField(blank=True, max_length=128)),
-                ('hour', models.DateTimeField()),
-                ('count', models.PositiveIntegerField()),
-                ('needed', models.CharField(blank=True, help_text='of the last one, as the answer said it', max_length=40)),
-                ('remaining', models.CharField(blank=True, max_length=40)),
-                ('first_at', models.DateTimeField()),
-                ('last_at', models.DateTimeField()),
-                ('audited_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("member", models.UUIDField(help_text="the user's key, zeros for the organization itself")),
+                ("code", models.CharField(max_length=64)),
+                ("limit", models.CharField(max_length=64)),
+                ("scope", models.CharField(blank=True, max_length=128)),
+                ("hour", models.DateTimeField()),
+                ("count", models.PositiveIntegerField()),
+                (
+                    "needed",
+                    models.CharField(
+                        blank=True, help_text="of the last one, as the answer said it", max_length=40
+                    ),
+                ),
+                ("remaining", models.CharField(blank=True, max_length=40)),
+                ("first_at", models.DateTimeField()),
+                ("last_at", models.DateTimeField()),
+                ("audited_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='StandardAllocation',
+            name="StandardAllocation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'Owner'), ('admin', 'Admin'), ('billing_admin', 'Billing Admin'), ('member', 'Member')], max_length=16)),
-                ('credits', credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
-                ('reset_period', models.CharField(choices=[('never', 'Never'), ('daily', 'Daily'), ('weekly', 'Weekly'), ('monthly', 'Monthly')], default='never', max_length=8)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("owner", "Owner"),
+                            ("admin", "Admin"),
+                            ("billing_admin", "Billing Admin"),
+                            ("member", "Member"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("credits", credits.amounts.CreditsField(decimal_places=6, max_digits=24)),
+                (
+                    "reset_period",
+                    models.CharField(
+                        choices=[
+                            ("never", "Never"),
+                            ("daily", "Daily"),
+                            ("weekly", "Weekly"),
+                            ("monthly", "Monthly"),
+                        ],
+                        default="never",
+                        max_length=8,
+                    ),
+                ),
             ],
         ),
         migrations.RemoveConstraint(
-            model_name='ledgerentry',
-            name='ledger_entry_goes_where_its_kind_goes',
+            model_name="ledgerentry",
+            name="ledger_entry_goes_where_its_kind_goes",
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='amount',
-            field=credits.amounts.CreditsField(decimal_places=6, default=Decimal('0'), max_digits=24),
+            model_name="allocation",
+            name="amount",
+            field=credits.amounts.CreditsField(decimal_places=6, default=Decimal("0"), max_digits=24),
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='anchored_on',
+            model_name="allocation",
+            name="anchored_on",
             field=models.DateField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='expires_at',
+            model_name="allocation",
+            name="expires_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='reset_period',
-            field=models.CharField(choices=[('never', 'Never'), ('daily', 'Daily'), ('weekly', 'Weekly'), ('monthly', 'Monthly')], default='never', max_length=8),
+            model_name="allocation",
+            name="reset_period",
+            field=models.CharField(
+                choices=[
+                    ("never", "Never"),
+                    ("daily", "Daily"),
+                    ("weekly", "Weekly"),
+                    ("monthly", "Monthly"),
+                ],
+                default="never",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='resets_at',
+            model_name="allocation",
+            name="resets_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='creditpool',
-            name='alert_below',
+            model_name="creditpool",
+            name="alert_below",
             field=credits.amounts.CreditsField(blank=True, decimal_places=6, max_digits=24, null=True),
         ),
         migrations.AlterField(
-            model_name='ledgerentry',
-            name='kind',
-            field=models.CharField(choices=[('grant', 'Grant'), ('transfer', 'Transfer'), ('allocate', 'Allocate'), ('deallocate', 'Deallocate'), ('reset', 'Reset'), ('expire', 'Expire'), ('withdraw', 'Withdraw')], max_length=16),
+            model_name="ledgerentry",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("grant", "Grant"),
+                    ("transfer", "Transfer"),
+                    ("allocate", "Allocate"),
+                    ("deallocate", "Deallocate"),
+                    ("reset", "Reset"),
+                    ("expire", "Expire"),
+                    ("withdraw", "Withdraw"),
+                ],
+                max_length=16,
+            ),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(condition=models.Q(('resets_at__isnull', False)), fields=['resets_at'], name='allocation_next_to_reset'),
+            model_name="allocation",
+            index=models.Index(
+                condition=models.Q(("resets_at__isnull", False)),
+                fields=["resets_at"],
+                name="allocation_next_to_reset",
+            ),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(condition=models.Q(('closed_at', None), ('expires_at__isnull', False)), fields=['expires_at'], name='allocation_next_to_expire'),
+            model_name="allocation",
+            index=models.Index(
+                condition=models.Q(("closed_at", None), ("expires_at__isnull", False)),
+                fields=["expires_at"],
+                name="allocation_next_to_expire",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocation',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('amount__lte', Decimal('999999999999999999.999999'))), name='allocation_amount_not_negative'),
+            model_name="allocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gte", 0), ("amount__lte", Decimal("999999999999999999.999999"))),
+                name="allocation_amount_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('anchored_on', None), ('reset_period', 'never'), ('resets_at', None)), models.Q(('anchored_on__isnull', False), ('closed_at', None), ('reset_period__in', ['daily', 'weekly', 'monthly']), ('resets_at__isnull', False)), _connector='OR'), name='allocation_that_resets_is_open_and_says_when'),
+            model_name="allocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("anchored_on", None), ("reset_period", "never"), ("resets_at", None)),
+                    models.Q(
+                        ("anchored_on__isnull", False),
+                        ("closed_at", None),
+                        ("reset_period__in", ["daily", "weekly", "monthly"]),
+                        ("resets_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="allocation_that_resets_is_open_and_says_when",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditpool',
-            constraint=models.CheckConstraint(condition=models.Q(('alert_below__isnull', True), models.Q(('alert_below__gt', 0), ('alert_below__lte', Decimal('999999999999999999.999999'))), _connector='OR'), name='credit_pool_alert_above_zero'),
+            model_name="creditpool",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("alert_below__isnull", True),
+                    models.Q(
+                        ("alert_below__gt", 0), ("alert_below__lte", Decimal("999999999999999999.999999"))
+                    ),
+                    _connector="OR",
+                ),
+                name="credit_pool_alert_above_zero",
+            ),
         ),
         migrations.AddField(
-            model_name='allocationreset',
-            name='allocation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='resets', to='credits.allocation'),
+            model_name="allocationreset",
+            name="allocation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="resets", to="credits.allocation"
+            ),
         ),
         migrations.AddField(
-            model_name='allocationreset',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="allocationreset",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='ledgerentry',
-            name='reset',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entry', to='credits.allocationreset'),
+            model_name="ledgerentry",
+            name="reset",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entry",
+                to="credits.allocationreset",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('grant__isnull', False), ('kind', 'grant'), ('source_allocation__isnull', True), ('source_pool__isnull', True), ('target_allocation__isnull', True), ('target_pool__isnull', False)), models.Q(('kind', 'transfer'), ('source_allocation__isnull', True), ('source_pool__isnull', False), ('target_allocation__isnull', True), ('target_pool__isnull', False)), models.Q(('kind', 'allocate'), ('source_allocation__isnull', True), ('source_pool__isnull', False), ('target_allocation__isnull', False), ('target_pool__isnull', True)), models.Q(('kind', 'deallocate'), ('source_allocation__isnull', False), ('source_pool__isnull', True), ('target_allocation__isnull', True), ('target_pool__isnull', False)), models.Q(('kind', 'reset'), ('reset__isnull', False), models.Q(models.Q(('source_allocation__isnull', True), ('source_pool__isnull', False), ('target_allocation__isnull', False), ('target_pool__isnull', True)), models.Q(('source_allocation__isnull', False), ('source_pool__isnull', True), ('target_allocation__isnull', True), ('target_pool__isnull', False)), _connector='OR')), models.Q(('kind__in', ['expire', 'withdraw']), models.Q(models.Q(('source_allocation__isnull', True), ('source_pool__isnull', False)), models.Q(('source_allocation__isnull', False), ('source_pool__isnull', True)), _connector='OR'), ('target_allocation__isnull', True), ('target_pool__isnull', True)), _connector='OR'), name='ledger_entry_goes_where_its_kind_goes'),
+            model_name="ledgerentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("grant__isnull", False),
+                        ("kind", "grant"),
+                        ("source_allocation__isnull", True),
+                        ("source_pool__isnull", True),
+                        ("target_allocation__isnull", True),
+                        ("target_pool__isnull", False),
+                    ),
+                    models.Q(
+                        ("kind", "transfer"),
+                        ("source_allocation__isnull", True),
+                        ("source_pool__isnull", False),
+                        ("target_allocation__isnull", True),
+                        ("target_pool__isnull", False),
+                    ),
+                    models.Q(
+                        ("kind", "allocate"),
+                        ("source_allocation__isnull", True),
+                        ("source_pool__isnull", False),
+                        ("target_allocation__isnull", False),
+                        ("target_pool__isnull", True),
+                    ),
+                    models.Q(
+                        ("kind", "deallocate"),
+                        ("source_allocation__isnull", False),
+                        ("source_pool__isnull", True),
+                        ("target_allocation__isnull", True),
+                        ("target_pool__isnull", False),
+                    ),
+                    models.Q(
+                        ("kind", "reset"),
+                        ("reset__isnull", False),
+                        models.Q(
+                            models.Q(
+                                ("source_allocation__isnull", True),
+                                ("source_pool__isnull", False),
+                                ("target_allocation__isnull", False),
+                                ("target_pool__isnull", True),
+                            ),
+                            models.Q(
+                                ("source_allocation__isnull", False),
+                                ("source_pool__isnull", True),
+                                ("target_allocation__isnull", True),
+                                ("target_pool__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                    ),
+                    models.Q(
+                        ("kind__in", ["expire", "withdraw"]),
+                        models.Q(
+                            models.Q(("source_allocation__isnull", True), ("source_pool__isnull", False)),
+                            models.Q(("source_allocation__isnull", False), ("source_pool__isnull", True)),
+                            _connector="OR",
+                        ),
+                        ("target_allocation__isnull", True),
+                        ("target_pool__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="ledger_entry_goes_where_its_kind_goes",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'reset'), ('reset__isnull', True), _connector='OR'), name='ledger_entry_only_a_reset_names_one'),
+            model_name="ledgerentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind", "reset"), ("reset__isnull", True), _connector="OR"),
+                name="ledger_entry_only_a_reset_names_one",
+            ),
         ),
         migrations.AddField(
-            model_name='budget',
-            name='department',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.department'),
+            model_name="budget",
+            name="department",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="orgs.department",
+            ),
         ),
         migrations.AddField(
-            model_name='budget',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="budget",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='budget',
-            name='user',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="budget",
+            name="user",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='budgetusage',
-            name='budget',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='usage', to='credits.budget'),
+            model_name="budgetusage",
+            name="budget",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="usage", to="credits.budget"
+            ),
         ),
         migrations.AddField(
-            model_name='budgetusage',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="budgetusage",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='creditrequest',
-            name='department',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.department'),
+            model_name="creditrequest",
+            name="department",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.department"
+            ),
         ),
         migrations.AddField(
-            model_name='creditrequest',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="creditrequest",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='creditrequest',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="creditrequest",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='crossing',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization'),
+            model_name="crossing",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='refusal',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="refusal",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddField(
-            model_name='refusal',
-            name='user',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="refusal",
+            name="user",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='standardallocation',
-            name='organization',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
+            model_name="standardallocation",
+            name="organization",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="orgs.organization"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocationreset',
-            constraint=models.UniqueConstraint(fields=('allocation', 'due_at'), name='allocation_reset_once_per_date'),
+            model_name="allocationreset",
+            constraint=models.UniqueConstraint(
+                fields=("allocation", "due_at"), name="allocation_reset_once_per_date"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocationreset',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('amount__lte', Decimal('999999999999999999.999999')), ('held__gte', 0), ('remaining__gte', 0), ('used__gte', 0), ('returned__gte', 0), ('short__gte', 0), ('topped_up__gte', 0), models.Q(('returned', 0), models.Q(('short', 0), ('topped_up', 0)), _connector='OR')), name='allocation_reset_goes_one_way'),
+            model_name="allocationreset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("amount__gte", 0),
+                    ("amount__lte", Decimal("999999999999999999.999999")),
+                    ("held__gte", 0),
+                    ("remaining__gte", 0),
+                    ("used__gte", 0),
+                    ("returned__gte", 0),
+                    ("short__gte", 0),
+                    ("topped_up__gte", 0),
+                    models.Q(("returned", 0), models.Q(("short", 0), ("topped_up", 0)), _connector="OR"),
+                ),
+                name="allocation_reset_goes_one_way",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocationreset',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('remaining'), '+', models.F('held')), '+', models.F('topped_up')), '+', models.F('short')), '-', models.F('returned'))), ('held__gt', models.F('amount')), _connector='OR'), name='allocation_reset_restores_the_amount'),
+            model_name="allocationreset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "amount",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("remaining"), "+", models.F("held")
+                                    ),
+                                    "+",
+                                    models.F("topped_up"),
+                                ),
+                                "+",
+                                models.F("short"),
+                            ),
+                            "-",
+                            models.F("returned"),
+                        ),
+                    ),
+                    ("held__gt", models.F("amount")),
+                    _connector="OR",
+                ),
+                name="allocation_reset_restores_the_amount",
+            ),
         ),
         migrations.AddIndex(
-            model_name='budget',
-            index=models.Index(condition=models.Q(('archived_at', None), ('is_hard', True)), fields=['organization'], name='budget_live_hard'),
+            model_name="budget",
+            index=models.Index(
+                condition=models.Q(("archived_at", None), ("is_hard", True)),
+                fields=["organization"],
+                name="budget_live_hard",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.UniqueConstraint(condition=models.Q(('archived_at', None)), fields=('organization', 'scope', 'subject', 'period', 'is_hard'), name='budget_once_per_subject_and_period'),
+            model_name="budget",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("archived_at", None)),
+                fields=("organization", "scope", "subject", "period", "is_hard"),
+                name="budget_once_per_subject_and_period",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0), ('credits__lte', Decimal('999999999999999999.999999'))), name='budget_above_zero'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("credits__gt", 0), ("credits__lte", Decimal("999999999999999999.999999"))
+                ),
+                name="budget_above_zero",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('department', None), ('model', ''), ('scope', 'organization'), ('subject', ''), ('user', None)), models.Q(('department__isnull', False), ('model', ''), ('scope', 'department'), ('user', None), models.Q(('subject', ''), _negated=True)), models.Q(('department', None), ('model', ''), ('scope', 'member'), ('user__isnull', False), models.Q(('subject', ''), _negated=True)), models.Q(('department', None), ('scope', 'model'), ('subject', models.F('model')), ('user', None), models.Q(('model', ''), _negated=True)), _connector='OR'), name='budget_names_its_subject'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("department", None),
+                        ("model", ""),
+                        ("scope", "organization"),
+                        ("subject", ""),
+                        ("user", None),
+                    ),
+                    models.Q(
+                        ("department__isnull", False),
+                        ("model", ""),
+                        ("scope", "department"),
+                        ("user", None),
+                        models.Q(("subject", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("department", None),
+                        ("model", ""),
+                        ("scope", "member"),
+                        ("user__isnull", False),
+                        models.Q(("subject", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("department", None),
+                        ("scope", "model"),
+                        ("subject", models.F("model")),
+                        ("user", None),
+                        models.Q(("model", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="budget_names_its_subject",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('period__in', ['day', 'week', 'month'])), name='budget_period_is_known'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("period__in", ["day", "week", "month"])), name="budget_period_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budgetusage',
-            constraint=models.UniqueConstraint(fields=('budget', 'starts_on'), name='budget_usage_once_per_period'),
+            model_name="budgetusage",
+            constraint=models.UniqueConstraint(
+                fields=("budget", "starts_on"), name="budget_usage_once_per_period"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budgetusage',
-            constraint=models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='budget_usage_held_not_negative'),
+            model_name="budgetusage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("held__gte", 0)), name="budget_usage_held_not_negative"
+            ),
         ),
         migrations.AddIndex(
-            model_name='creditrequest',
-            index=models.Index(fields=['organization', '-id'], name='credit_request_newest_first'),
+            model_name="creditrequest",
+            index=models.Index(fields=["organization", "-id"], name="credit_request_newest_first"),
         ),
         migrations.AddConstraint(
-            model_name='creditrequest',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'pending')), fields=('organization', 'user'), name='credit_request_one_waits_per_member'),
+            model_name="creditrequest",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "pending")),
+                fields=("organization", "user"),
+                name="credit_request_one_waits_per_member",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0), ('credits__lte', Decimal('999999999999999999.999999'))), name='credit_request_above_zero'),
+            model_name="creditrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("credits__gt", 0), ("credits__lte", Decimal("999999999999999999.999999"))
+                ),
+                name="credit_request_above_zero",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditrequest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('decided_by', ''), ('given', None), ('status', 'pending')), models.Q(('decided_at__isnull', False), ('given', None), ('status__in', ['declined', 'withdrawn']), models.Q(('decided_by', ''), _negated=True)), models.Q(('decided_at__isnull', False), ('given__gt', 0), ('given__isnull', False), ('status', 'approved'), models.Q(('decided_by', ''), _negated=True)), _connector='OR'), name='credit_request_is_decided_whole'),
+            model_name="creditrequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("decided_at", None), ("decided_by", ""), ("given", None), ("status", "pending")
+                    ),
+                    models.Q(
+                        ("decided_at__isnull", False),
+                        ("given", None),
+                        ("status__in", ["declined", "withdrawn"]),
+                        models.Q(("decided_by", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("decided_at__isnull", False),
+                        ("given__gt", 0),
+                        ("given__isnull", False),
+                        ("status", "approved"),
+                        models.Q(("decided_by", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="credit_request_is_decided_whole",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='crossing',
-            constraint=models.UniqueConstraint(fields=('organization', 'kind', 'subject', 'step'), name='crossing_once_per_step'),
+            model_name="crossing",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "kind", "subject", "step"), name="crossing_once_per_step"
+            ),
         ),
         migrations.AddIndex(
-            model_name='refusal',
-            index=models.Index(condition=models.Q(('audited_at', None)), fields=['hour'], name='refusal_not_audited'),
+            model_name="refusal",
+            index=models.Index(
+                condition=models.Q(("audited_at", None)), fields=["hour"], name="refusal_not_audited"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refusal',
-            constraint=models.UniqueConstraint(fields=('organization', 'member', 'code', 'limit', 'scope', 'hour'), name='refusal_once_per_limit_and_hour'),
+            model_name="refusal",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "member", "code", "limit", "scope", "hour"),
+                name="refusal_once_per_limit_and_hour",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refusal',
-            constraint=models.CheckConstraint(condition=models.Q(('count__gt', 0)), name='refusal_happened'),
+            model_name="refusal",
+            constraint=models.CheckConstraint(condition=models.Q(("count__gt", 0)), name="refusal_happened"),
         ),
         migrations.AddConstraint(
-            model_name='standardallocation',
-            constraint=models.UniqueConstraint(fields=('organization', 'role'), name='standard_allocation_once_per_role'),
+            model_name="standardallocation",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "role"), name="standard_allocation_once_per_role"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='standardallocation',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0), ('credits__lte', Decimal('999999999999999999.999999'))), name='standard_allocation_above_zero'),
+            model_name="standardallocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("credits__gt", 0), ("credits__lte", Decimal("999999999999999999.999999"))
+                ),
+                name="standard_allocation_above_zero",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='standardallocation',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'admin', 'billing_admin', 'member']), ('reset_period__in', ['never', 'daily', 'weekly', 'monthly'])), name='standard_allocation_words_are_known'),
+            model_name="standardallocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("role__in", ["owner", "admin", "billing_admin", "member"]),
+                    ("reset_period__in", ["never", "daily", "weekly", "monthly"]),
+                ),
+                name="standard_allocation_words_are_known",
+            ),
         ),
     ]

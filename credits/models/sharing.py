@@ -70,7 +70,9 @@ class StandardAllocation(models.Model):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["organization", "role"], name="standard_allocation_once_per_role"),
+            models.UniqueConstraint(
+                fields=["organization", "role"], name="standard_allocation_once_per_role"
+            ),
             models.CheckConstraint(
                 condition=Q(credits__gt=0, credits__lte=LARGEST), name="standard_allocation_above_zero"
             ),

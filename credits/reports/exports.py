@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from credits import amounts
 from credits.models import UsageRecord
 from credits.reports.usage import UsageReport
+from kit.spreadsheets import harmless
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _USAGE: Final = ("key", "label", "credits", "requests", "tokens", "share", "previous_credits")
 _RECORDS: Final = (
     "id", "kind", "occurred_at", "user", "service", "provider", "model", "input_tokens", "output_tokens", "credits",
@@ -70,14 +70,3 @@ def _file(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     for row in rows:
         writer.writerow([harmless(cell) for cell in row])
     return response
-
-
-def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    if isinstance(cell, str) and cell[:1] in _FORMULA and not _is_number(cell):
-        return f"'{cell}"
-    return cell
-
-
-def _is_number(cell: str) -> bool:
-    return cell.removeprefix("-").replace(".", "", 1).isdigit()

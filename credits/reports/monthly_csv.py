@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from credits import amounts
-from credits.reports import exports
 from credits.reports.monthly import MonthlyReport, Used
+from kit import spreadsheets
 
 _HEADS: Final = ("month", "part", "key", "name", "credits", "requests", "month_before")
 
@@ -18,7 +18,7 @@ def text(report: MonthlyReport) -> str:
     writer = csv.writer(written)
     writer.writerow(_HEADS)
     for row in _rows(report):
-        writer.writerow([exports.harmless(cell) for cell in (str(report.month), *row)])
+        writer.writerow([spreadsheets.harmless(cell) for cell in (str(report.month), *row)])
     return written.getvalue()
 
 

@@ -63,7 +63,9 @@ def _due(zone: str, now: datetime) -> Iterator[tuple[Organization, Month]]:
     _, until = month.bounds(sample)
     told = Notice.objects.filter(kind=Kind.MONTHLY_REPORT, crossing=str(month), subject=OuterRef("public_id"))
     booked = LedgerEntry.objects.filter(organization=OuterRef("pk"), created_at__lt=until)
-    found = Organization.objects.filter(Exists(booked), ~Exists(told), time_zone=zone, archived_at=None)
+    found = Organization.objects.filter(Exists(booked), ~Exists(told), time_zone=zone).exclude(
+        status=Organization.Status.ARCHIVED
+    )
     for organization in found.order_by("pk").iterator():
         yield organization, month
 

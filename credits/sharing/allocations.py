@@ -1,11 +1,13 @@
 """Allocations: a member's share of a pool, moved out of its available credits when it is given."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from credits import amounts
@@ -18,12 +20,33 @@ from credits.sharing.terms import KEEP, Expiry
 from kit import transactions
 from kit.errors import Conflict, NotFound, ValidationError
 from orgs.audit import events
-from orgs.audit.events import Actor
+from orgs.audit.events import Act, Actor
 from orgs.models import Department, Membership, Organization, User
-
 
 _NO_TERMS: Final = ((None, None), ("never", "never"))
 """Before and after, where an allocation neither resets nor ends."""
+
+
+_FACTS: Final = {
+    "id": "bigint",
+    "pool_id": "bigint",
+    "remaining": "numeric",
+    "used": "numeric",
+    "amount": "numeric",
+    "is_limited": "boolean",
+    "notes": "text",
+    "opened_at": "timestamptz",
+    "closed_at": "timestamptz",
+    "reset_period": "text",
+    "anchored_on": "date",
+    "resets_at": "timestamptz",
+    "expires_at": "timestamptz",
+}
+_VALUES: Final = attrgetter(*_FACTS)
+_UPDATE: Final = f"""
+UPDATE credits_allocation AS a SET {", ".join(f"{name} = v.{name}" for name in _FACTS if name != "id")}
+FROM json_to_recordset(%s::json) AS v({", ".join(f"{name} {kind}" for name, kind in _FACTS.items())}) WHERE a.id = v.id
+"""  # noqa: S608 - the names stand above
 
 
 class Mode(StrEnum):
@@ -70,14 +93,15 @@ def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor
     transactions.require()
     _refuse_malformed(shares)
     members = _lock_members(organization, shares)
-    sources = {share.user.pk: _source(organization, members[share.user.pk]) for share in shares}
+    sources = _sources(organization, [members[share.user.pk] for share in shares])
     locked = _lock(organization, sources)
     now = statements.clock()
     for share in shares:
         terms.refuse_wrong(reset_period=share.reset_period, expires_at=share.expires_at, now=now)
     expired = expiries.close_locked(locked, now=now)
     restored = resets.run_locked(locked, now=now)
-    given = [_own(locked, share.user) for share in shares]
+    own = {row.user_id: row for row in locked.rows.values() if isinstance(row, Allocation)}
+    given = [own[share.user.pk] for share in shares]
     before = [_terms(row) for row in given]
     made: list[LedgerEntry] = []
     for share, row in zip(shares, given, strict=True):
@@ -86,8 +110,11 @@ def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor
     corrections.settle_shortfalls(locked, organization)
     resets.tell_all(locked, restored)
     expiries.tell(organization, expired)
-    for share, row, was in zip(shares, given, before, strict=True):
-        _audit(organization, row, share.user, was, by=by)
+    events.record_all(
+        organization=organization.public_id,
+        by=by,
+        acts=[_act(row, share.user, was) for share, row, was in zip(shares, given, before, strict=True)],
+    )
     return given
 
 
@@ -180,13 +207,12 @@ def _lock_members(organization: Organization, shares: Sequence[Share]) -> dict[U
     return members
 
 
-def _source(organization: Organization, membership: Membership) -> CreditPool:
-    """Return the pool that a member's credits come from: their department's if it is funded, else the organization's."""
-    if membership.department is not None:
-        funded = CreditPool.objects.filter(department=membership.department).first()
-        if funded is not None:
-            return funded
-    return pools.of_organization(organization)
+def _sources(organization: Organization, members: Sequence[Membership]) -> dict[UUID, CreditPool]:
+    """Return the pool of each member's credits: their department's if it is funded, else the organization's."""
+    departments = {one.department_id for one in members if one.department_id is not None}
+    funded = {pool.department_id: pool for pool in CreditPool.objects.filter(department__in=departments)}
+    own = pools.of_organization(organization)
+    return {one.user_id: funded.get(one.department_id, own) for one in members}
 
 
 def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked:
@@ -208,13 +234,6 @@ def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked
         pool_ids.add(pool_id)
     refs += [("pool", pool_id) for pool_id in pool_ids]
     return payers.lock([*refs, *resets.due_refs(pool_ids, at=now), *expiries.over_refs(pool_ids, at=now)])
-
-
-def _own(locked: Locked, user: User) -> Allocation:
-    for row in locked.rows.values():
-        if isinstance(row, Allocation) and row.user_id == user.pk:
-            return row
-    raise NotFound("This member has no allocation.")
 
 
 def _give(
@@ -283,41 +302,28 @@ def _write(locked: Locked, made: list[LedgerEntry], changed: list[Allocation]) -
     """Write the facts of the allocations, then entries and balances."""
     for row in locked.rows.values():
         locked.touch(row)
-    for allocation in changed:
-        allocation.save(
-            update_fields=[
-                "pool",
-                "remaining",
-                "used",
-                "amount",
-                "is_limited",
-                "notes",
-                "opened_at",
-                "closed_at",
-                "reset_period",
-                "anchored_on",
-                "resets_at",
-                "expires_at",
-            ]
-        )
+    if changed:
+        values = [dict(zip(_FACTS, map(_text, _VALUES(row)), strict=True)) for row in changed]
+        statements.run(_UPDATE, json.dumps(values))
     payers.write(locked)
     entries.write(*made)
 
 
-def _audit(
-    organization: Organization, row: Allocation, user: User, before: dict[str, Any], *, by: Actor
-) -> None:
-    """Write what was set before and after; terms only where there are some."""
+def _act(row: Allocation, user: User, before: dict[str, Any]) -> Act:
+    """Return what was set before and after; terms only where there are some."""
     after = _terms(row)
     told = [name for name in after if name == "allocated" or (before[name], after[name]) not in _NO_TERMS]
-    events.record(
-        organization=organization.public_id,
-        by=by,
+    return Act(
         action="credits.allocated",
         target=user.public_id,
         before={name: before[name] for name in told},
         after={name: after[name] for name in told},
     )
+
+
+def _text(value: Any) -> Any:
+    """Return a column's value as JSON carries it."""
+    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _terms(row: Allocation) -> dict[str, Any]:

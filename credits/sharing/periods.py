@@ -7,6 +7,7 @@ comes twice it is the first. Periods are half-open and partition time (reliabili
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -46,8 +47,9 @@ def _near(anchor: date, period: str, day: date) -> int:
     return (day.year - anchor.year) * 12 + day.month - anchor.month
 
 
+@lru_cache(maxsize=4096)
 def _begins(day: date, zone: ZoneInfo) -> datetime:
-    """Return the first instant at which the calendar there shows this date or a later one."""
+    """Return the first instant at which the calendar there shows this date or a later one; many are asked for the same."""
     midnight = datetime.combine(day, time.min, zone)
     late, early = midnight.astimezone(UTC), midnight.replace(fold=1).astimezone(UTC)
     if early >= late:  # it exists, once or twice

@@ -7,7 +7,7 @@ A preview names each member's amount before and after, every fault by its line, 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -26,7 +26,7 @@ from credits.sharing.sheets import Line
 from kit import transactions
 from kit.errors import Conflict
 from orgs.audit.events import Actor
-from orgs.models import Membership, User
+from orgs.models import Department, Membership, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,11 @@ class PoolAfter:
     pool: CreditPool
     free: Decimal
     after: Decimal
+
+    @property
+    def needed(self) -> Decimal:
+        """What the lines take from it in all."""
+        return self.free - self.after
 
     @property
     def is_short(self) -> bool:
@@ -119,13 +124,10 @@ def preview(*, reach: Reach, lines: Sequence[Line]) -> Preview:
     for line in lines:
         membership = found.get(_named(line))
         change = _change(line, membership, open_ones, own, now) if membership else _nobody(line)
-        if (
-            membership is not None
-            and (first := seen.setdefault(membership.user_id, line.number)) != line.number
-        ):
-            change = Change(
-                line=line, user=membership.user, faults=[*line.faults, f"Line {first} names the same member."]
-            )
+        if membership is not None:
+            first = seen.setdefault(membership.user_id, line.number)
+            if first != line.number:
+                change = replace(change, faults=[*change.faults, f"Line {first} names the same member."])
         changes.append(change)
     return Preview(changes=changes, pools=_pools(changes))
 
@@ -137,11 +139,11 @@ def apply(*, reach: Reach, lines: Sequence[Line], digest: str, by: Actor) -> Pre
     """
     transactions.require()
     organization = reach.organization
-    users = [one.user_id for one in _members(reach, lines).values()]
+    members = list({one.pk: one for one in _members(reach, lines).values()}.values())
+    users = [one.user_id for one in members]
     live = Membership.objects.live().filter(organization=organization, user__in=users).order_by("pk")
     list(live.select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True))
-    seen = preview(reach=reach, lines=lines)
-    payers.lock(_refs(seen, organization_id=organization.pk))
+    payers.lock(_refs(reach, members))
     seen = preview(reach=reach, lines=lines)
     if not seen.is_clean or seen.digest != digest:
         raise PreviewChanged(seen)
@@ -201,8 +203,7 @@ def _change(
     if isinstance(line.expires_at, datetime) and line.expires_at <= now:
         faults.append("expires_at must lie ahead.")
     row = open_ones.get(membership.user_id)
-    department = membership.department
-    source = department.credit_pool if department is not None and hasattr(department, "credit_pool") else own
+    source = _source(membership.department, own)
     is_open = row is not None and row.closed_at is None
     if row is None:
         after, moves = line.credits, {source.pk: -line.credits}
@@ -248,12 +249,19 @@ def _pools(changes: Sequence[Change]) -> list[PoolAfter]:
     ]
 
 
-def _refs(seen: Preview, *, organization_id: int) -> list[payers.Ref]:
-    users = [one.user.pk for one in seen.changes if one.user is not None]
-    rows = Allocation.objects.filter(organization_id=organization_id, user__in=users)
-    pools = {pool for one in seen.changes for pool in one.moves}
-    refs: list[payers.Ref] = []
-    for pk, pool in rows.values_list("pk", "pool_id"):
-        refs.append(("allocation", pk))
-        pools.add(pool)
-    return [*refs, *(("pool", pk) for pk in pools)]
+def _refs(reach: Reach, members: Sequence[Membership]) -> list[payers.Ref]:
+    """Return the members' allocations, the pools these came from, and those that they would come from."""
+    users, own = [one.user_id for one in members], pools.of_organization(reach.organization)
+    rows = Allocation.objects.filter(organization=reach.organization, user__in=users).values_list(
+        "pk", "pool_id"
+    )
+    pool_ids = {pool for _, pool in rows} | {_source(one.department, own).pk for one in members}
+    return [*(("allocation", pk) for pk, _ in rows), *(("pool", pk) for pk in pool_ids)]
+
+
+def _source(department: Department | None, own: CreditPool) -> CreditPool:
+    """Return the department's pool if it is funded, else the organization's."""
+    if department is not None and hasattr(department, "credit_pool"):
+        found: CreditPool = department.credit_pool
+        return found
+    return own

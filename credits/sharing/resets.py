@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError
+from django.db.models import Q
 
 from credits import amounts
 from credits.amounts import ZERO
@@ -27,6 +28,8 @@ from orgs.notices.kinds import Kind
 
 logger = logging.getLogger(__name__)
 
+_TOGETHER: Final = 5_000
+"""Allocations that are reset in one transaction, while their pool waits."""
 _COLUMNS: Final = {
     "id": "uuid",
     "organization_id": "int8",
@@ -61,6 +64,7 @@ ORDER BY 1
 def run(*, pool_id: int) -> list[AllocationReset]:
     """Reset what is due of a pool, by the ledger's clock read after its lock; returns the resets, in order of key.
 
+    At most 5,000 at once: whoever gets as many calls it again.
     Each allocation's remaining + held + top-up becomes its `amount`; what lies above returns to the pool. Dates that
     were missed collapse into the last one. Where the pool has too little, those who may allocate from it are told.
     """
@@ -95,25 +99,23 @@ def refresh_of(user: User) -> None:
 
 
 def catch_up(*, pool_id: int) -> None:
-    """Bring one pool's allocations up to date in a transaction; raises DatabaseError where it is busy."""
-    with transactions.durable():
-        locked = payers.lock([("pool", pool_id)])
-        pool, at = locked.pool(pool_id), statements.clock()
-        refs = due_refs([pool_id], at=at) + expiries.over_refs([pool_id], at=at)
-        locked.rows |= payers.lock(refs).rows
-        now = statements.clock()
-        closed = expiries.close_locked(locked, now=now)
-        made = run_locked(locked, now=now)
-        if closed or any(one.returned for one in made):
-            corrections.settle_shortfalls(locked, pool.organization)
-        tell(pool, made)
-        expiries.tell(pool.organization, closed)
+    """Bring one pool's allocations up to date: end what is over, then reset what is due, a transaction each.
+
+    So a debt is paid from what an ended one returned before others are restored from it. Raises DatabaseError where the
+    pool is busy.
+    """
+    if expiries.over_refs([pool_id], at=statements.clock()):
+        with transactions.durable():
+            expiries.run(pool_id=pool_id)
+    if due_refs([pool_id], at=statements.clock()):
+        _run_all(pool_id)
 
 
 def due_refs(pool_ids: Iterable[int], *, at: datetime) -> list[payers.Ref]:
-    """Return the allocations of these pools whose date is past, to lock them."""
-    due = Allocation.objects.filter(pool_id__in=list(pool_ids), resets_at__lte=at)
-    return [("allocation", pk) for pk in due.values_list("pk", flat=True)]
+    """Return the allocations of these pools whose date is past, the first 5,000 by key, to lock them."""
+    lives = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
+    due = Allocation.objects.filter(lives, pool_id__in=list(pool_ids), resets_at__lte=at)
+    return [("allocation", pk) for pk in due.order_by("pk").values_list("pk", flat=True)[:_TOGETHER]]
 
 
 def run_locked(locked: payers.Locked, *, now: datetime) -> list[AllocationReset]:
@@ -148,6 +150,7 @@ def tell(pool: CreditPool, made: Sequence[AllocationReset]) -> None:
     day = max(one.due_at for one in short).astimezone(zone).date()
     missing = sum((one.short for one in short), ZERO)
     whose = pool.department.name if pool.department is not None else organization.name
+    left = amounts.display(max(pool.available, ZERO))
     notices.once(
         kind=Kind.RESET_SHORT,
         subject=pool.department.public_id if pool.department is not None else organization.public_id,
@@ -156,10 +159,9 @@ def tell(pool: CreditPool, made: Sequence[AllocationReset]) -> None:
         organization=organization,
         title=f"{whose}: the pool had too little to restore {_allocations(len(short))}",
         lines=[
-            f"{amounts.display(missing)} credits were missing on {day.isoformat()} to restore {_allocations(len(short))}"
-            f" of {len(made)}; the pool has {amounts.display(max(pool.available, ZERO))} left.",
-            "They were served in the order in which they were first given. They are restored in full at their next reset"
-            " once the pool has credits again, or at once when their amount is set.",
+            f"{amounts.display(missing)} credits were missing on {day.isoformat()}; the pool has {left} left.",
+            f"Of {len(made)} that were due, the earlier ones were served first.",
+            "The others are restored in full at their next reset if the pool can, or when their amount is set.",
         ],
         action="See the allocations",
         path=f"/orgs/{organization.slug}/allocations/",
@@ -227,10 +229,20 @@ def _refresh(*, organization_id: int | None = None, user_id: str | None = None) 
             logger.warning("allocations of pool %s are shown as they were: %s", pool_id, error)
 
 
+def _run_all(pool_id: int) -> int:
+    """Reset all that is due of a pool; returns how many."""
+    made = 0
+    while True:
+        with transactions.durable():
+            some = len(run(pool_id=pool_id))
+        made += some
+        if some < _TOGETHER:
+            return made
+
+
 def _run_unless_busy(pool_id: int) -> int:
     try:
-        with transactions.durable():
-            return len(run(pool_id=pool_id))
+        return _run_all(pool_id)
     except DatabaseError as error:
         if not transactions.is_busy(error):
             raise

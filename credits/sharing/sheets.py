@@ -1,6 +1,7 @@
 """Sheets: a CSV of who shall have how much, read line by line. Every fault is named by its line; nothing is looked up here."""
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 1
     try:
         for cells in reader:

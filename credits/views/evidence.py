@@ -40,7 +40,7 @@ def read(found: Mapping[str, Any]) -> Standing:
         Fact(label="Left", value=_left(found)),
         Fact(label="Burn rate", value=_pace(found)),
         Fact(label="Lasts", value=_lasts(found)),
-        Fact(label=f"Used by {date_format(until, 'j F')}", value=_expected(found)),
+        Fact(label=f"Use by {date_format(until, 'j F')}", value=_expected(found)),
     ]
     return Standing(facts=facts, lacking=_lacking(found), until=until)
 
@@ -66,8 +66,8 @@ def _lasts(found: Mapping[str, Any]) -> str:
 def _expected(found: Mapping[str, Any]) -> str:
     used = f"{_short(found['period_used'])} so far"
     if found["expected"] is None:
-        return f"{used}, {NOT_KNOWN_YET}"
-    return f"{_short(found['expected'])} expected, {used}"
+        return f"{NOT_KNOWN_YET}; {used}"
+    return f"{_short(found['expected'])} expected; {used}"
 
 
 def _lacking(found: Mapping[str, Any]) -> Decimal | None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.utils import timezone
 
+from credits.amounts import ZERO
 from credits.models import Allocation
 from credits.sharing import sheets
 from credits.sharing.allocations import Mode
@@ -68,6 +69,8 @@ class ShareForm(forms.Form):
             period = self.fields["reset_period"]
             assert isinstance(period, forms.ChoiceField)  # noqa: S101 - declared above
             period.choices = PERIODS
+            self.fields["credits"].required = False
+            self.fields["credits"].help_text = "Empty: the amount stays."
 
     def terms(self) -> dict[str, Any]:
         """Return the terms of a share: on the page of one allocation an emptied date takes its end off."""
@@ -94,11 +97,17 @@ class ShareForm(forms.Form):
         return " ".join(str(self.cleaned_data["notes"]).split())
 
     def clean(self) -> dict[str, Any]:
-        """Refuse an addition of nothing."""
+        """Refuse what changes nothing. Without an amount, 0 is added: the amount stays."""
         cleaned: dict[str, Any] = super().clean() or {}
-        is_nothing = cleaned.get("mode") == Mode.ADD and cleaned.get("credits") == Decimal(0)
-        keeps_period = cleaned.get("reset_period") in ("", self["reset_period"].initial)
-        if is_nothing and keeps_period and "expires_on" not in self.changed_data:
+        if self.errors:
+            return cleaned
+        keeps_period = cleaned["reset_period"] in ("", self["reset_period"].initial)
+        keeps_terms = keeps_period and "expires_on" not in self.changed_data
+        if cleaned["credits"] is None:
+            cleaned["credits"], cleaned["mode"] = ZERO, Mode.ADD
+            if keeps_terms and not cleaned["notes"]:
+                self.add_error("credits", "Name an amount, or change something else.")
+        elif cleaned["mode"] == Mode.ADD and not cleaned["credits"] and keeps_terms:
             self.add_error("credits", "Adding 0 changes nothing.")
         return cleaned
 

@@ -18,6 +18,7 @@ from credits.reports import figures
 from credits.sharing import previews, resets, sheets
 from credits.sharing.previews import Preview, PreviewChanged
 from credits.sharing.reach import Reach
+from credits.sharing.terms import KEEP
 from credits.views import allocations, many, pools, refusals
 from credits.views.forms import SheetForm
 from kit.errors import DomainError, ValidationError
@@ -109,6 +110,7 @@ def _preview(
         "sheet": text,
         "key": pages.new_key(),
         "notice": notice,
+        "keep": KEEP,
     }
     return _page(request, within, context, status=status)
 

@@ -2,22 +2,34 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from credits.reports import monthly, monthly_csv
+from credits import amounts
+from credits.amounts import ZERO
+from credits.models import Allocation
+from credits.reports import idle, monthly, monthly_csv, unusual, usage
 from credits.reports.monthly import MonthlyReport
 from credits.reports.months import Month
+from credits.reports.usage import EVERYTHING, Filters
+from credits.views import refusals
+from kit.errors import DomainError
 from orgs.access import capabilities, pages
 from orgs.access.capabilities import Capability
 from orgs.models import Department, Organization
 
 _INDEX: Final = "credits:reports"
+_UNUSUAL_DAYS: Final = 7
+"""That the page looks back at, today included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +41,62 @@ class Reading:
     departments: list[Department]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A month in the list."""
+
+    month: Month
+    used: Decimal
+
+
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """List the months there is a report of."""
     reading, now = _reading(request, slug), timezone.now()
+    days = _days(request.GET.get("idle", ""))
+    quiet = idle.find(organization=reading.organization, within=_allocations(reading), now=now, days=days)
     context = {
         "organization": reading.organization,
         "reading": reading,
-        "months": monthly.months(organization=reading.organization, now=now),
+        "months": _listed(reading, now),
+        "unusual": unusual.find(
+            organization=reading.organization, now=now, days=_UNUSUAL_DAYS, filters=_filters(reading)
+        ),
+        "unusual_days": _UNUSUAL_DAYS,
+        "idle": quiet,
+        "idle_total": idle.total(quiet),
+        "idle_days": days,
+        "idle_choices": idle.CHOICES,
+        "key": pages.new_key(),
     }
     return _page(request, reading, "credits/reports.html", context)
+
+
+@require_POST
+def revoke(request: HttpRequest, slug: str) -> HttpResponse:
+    """Revoke the idle allocations that were chosen, all or none."""
+    reading, now = _reading(request, slug), timezone.now()
+    days, chosen = _days(request.POST.get("idle", "")), sorted(set(request.POST.getlist("member")))
+
+    def run() -> dict[str, Any]:
+        returned = idle.revoke(
+            organization=reading.organization,
+            within=_allocations(reading),
+            user_ids=chosen,
+            days=days,
+            now=now,
+            by=pages.actor(request),
+        )
+        return {"returned": amounts.text(returned)}
+
+    try:
+        done = pages.once(request, {"members": chosen, "days": days}, run)
+        credits = amounts.display(Decimal(done["returned"]))
+        count = f"{len(chosen)} allocation{'s' if len(chosen) > 1 else ''}"
+        messages.success(request, f"{count} revoked; {credits} credits went back.")
+    except DomainError as refusal:
+        messages.error(request, f"{refusals.sentence(refusal)} Nothing was changed.")
+    return redirect(f"{reverse(_INDEX, args=[slug])}?idle={days}#idle")
 
 
 @require_safe
@@ -63,6 +121,37 @@ def month(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "is_present": report.month == months[0],
     }
     return _page(request, reading, "credits/report.html", context)
+
+
+def _listed(reading: Reading, now: datetime) -> list[Listed]:
+    """Return the months there is a report of, with what was used on their days."""
+    months = monthly.months(organization=reading.organization, now=now)
+    found = usage.breakdown(
+        organization=reading.organization,
+        since=months[-1].first,
+        until=months[0].last,
+        group_by="month",
+        filters=_filters(reading),
+    )
+    used = {row.key: row.credits for row in found.rows}
+    return [Listed(month=one, used=used.get(one.first.isoformat(), ZERO)) for one in months]
+
+
+def _filters(reading: Reading) -> Filters:
+    """Return whose use is in sight."""
+    if reading.is_whole:
+        return EVERYTHING
+    return Filters(departments=tuple(one.pk for one in reading.departments))
+
+
+def _allocations(reading: Reading) -> QuerySet[Allocation]:
+    """Return the allocations in sight: a manager's are those from the pools of their departments."""
+    rows = Allocation.objects.filter(organization=reading.organization)
+    return rows if reading.is_whole else rows.filter(pool__department__in=reading.departments)
+
+
+def _days(wanted: str) -> int:
+    return next((one for one in idle.CHOICES if str(one) == wanted), idle.DAYS)
 
 
 def _reading(request: HttpRequest, slug: str) -> Reading:

@@ -7,7 +7,6 @@ from django.urls import reverse
 from credits import amounts
 from lago_sync import money
 from lago_sync.models import Purchase
-from orgs.models import User
 from orgs.notices import audience, notices
 from orgs.notices.kinds import Kind
 
@@ -63,7 +62,7 @@ def _tell(
         kind=kind,
         subject=purchase.key,
         crossing=crossing,
-        to=[*audience.admins(organization), *User.objects.filter(public_id=purchase.made_by)],
+        to=[*audience.admins(organization), *audience.member(organization, purchase.made_by)],
         organization=organization,
         title=title,
         lines=lines,

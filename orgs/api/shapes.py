@@ -103,6 +103,8 @@ class AuditEvent(Shape):
     after: dict[str, Any]
     previous_hash: str
     hash: Annotated[str, "SHA-256 over the previous hash and this event"]
+    actor_name: Annotated[str | None, "what the actor is called now; null where it is not known"] = None
+    target_name: Annotated[str | None, "what the target is called now; null where it is not known"] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,11 @@ class AuditEvent(models.Model):
                 fields=["organization", "sequence"], name="audit_sequence_once_per_organization"
             ),
         ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["organization", "action", "-sequence"], name="audit_event_by_action"),
+            models.Index(fields=["organization", "actor", "-sequence"], name="audit_event_by_actor"),
+            models.Index(fields=["organization", "target", "-sequence"], name="audit_event_by_target"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.organization} #{self.sequence} {self.action}"

@@ -30,7 +30,7 @@ _JSON = "-H 'Content-Type: application/json'"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeLine(Shape):
     id: UUID
-    kind: Kind
+    kind: Annotated[str, "what it is about; /inbox/preferences lists the kinds"]
     level: Annotated[str, "info, success, warning or danger"]
     organization_id: str | None
     title: str
@@ -65,7 +65,7 @@ class Switches(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch(Shape):
-    kind: Kind
+    kind: str
     about: str
     mail: Annotated[bool, "whether it comes by e-mail; the inbox shows it in any case"]
 

@@ -25,6 +25,11 @@ def managers(department: Department) -> list[User]:
     return _people(department.organization, Q(memberships__management__department=department))
 
 
+def member(organization: Organization, public_id: str) -> list[User]:
+    """Return the person of this public id if they belong to the organization now, else nobody."""
+    return _people(organization, Q(public_id=public_id))
+
+
 def system_admins() -> list[User]:
     """Return who may do everything, everywhere."""
     return list(User.objects.filter(is_staff=True, is_active=True, is_service=False).order_by("pk"))

@@ -98,6 +98,7 @@ def _deliver(notice: Notice, connection: BaseEmailBackend, *, now: datetime) -> 
     try:
         message = compose(notice)
         message.connection = connection
+        connection.open()  # one connection for the whole run; left closed, each mail would make its own
         message.send()
     except Exception:  # a server that is away, an address it refuses, an attachment that cannot be made
         logger.exception("the mail of notice %s was not sent", notice.pk)

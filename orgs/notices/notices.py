@@ -12,6 +12,7 @@ from orgs.notices.models import Notice, Preference
 
 _LONGEST_TITLE: Final = 200
 _LONGEST_LINE: Final = 1000
+_LONGEST_PATH: Final = 300
 
 
 def once(  # noqa: PLR0913 - the facts of one row
@@ -31,9 +32,9 @@ def once(  # noqa: PLR0913 - the facts of one row
     """Tell people, each at most once per kind, subject and crossing; returns how many of them had not been told.
 
     `subject` is what it is about, a public id; `crossing` the occasion: a date, a crossing's id, a reference. `lines`
-    are sentences, `action` the words of the link to `path`, an address within the portal ("/orgs/…"). `attachment` is
-    handed to `signals.mail_composed`. Service members and people who may not sign in are left out. Call it before
-    `events.record`, whose lock is the last one of a transaction.
+    are sentences, `action` the words of the link to `path`, an address within the portal ("/orgs/…"), which loses its
+    query where that is too long. `attachment` is handed to `signals.mail_composed`. Service members and people who may
+    not sign in are left out. Call it before `events.record`, whose lock is the last one of a transaction.
     """
     transactions.require()
     if path and (not path.startswith("/") or path.startswith("//")):
@@ -52,7 +53,7 @@ def once(  # noqa: PLR0913 - the facts of one row
             title=_short(title, _LONGEST_TITLE),
             lines=[_short(line, _LONGEST_LINE) for line in lines],
             action=action,
-            path=path,
+            path=path if len(path) <= _LONGEST_PATH else path.partition("?")[0],
             attachment=attachment,
             created_at=at,
             mail=Notice.Mail.OFF if key in silent else Notice.Mail.PENDING,

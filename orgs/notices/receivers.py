@@ -61,7 +61,7 @@ def _of_overdue(subscription: Subscription) -> None:
         crossing=since.isoformat(),
         to=audience.admins(organization),
         organization=organization,
-        title=f"The invoice of {organization.name}’s plan is overdue",
+        title=f"The plan invoice of {organization.name} is overdue",
         lines=[
             f"The invoice of the plan {subscription.plan.name} has been overdue since {day}.",
             "A week after that day requests are refused until it is paid.",

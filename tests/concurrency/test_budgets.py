@@ -12,7 +12,7 @@ from django.db import transaction
 from credits.ledger import charging, combining, reconcile, statements
 from credits.ledger.commands import Settled
 from credits.ledger.rounds import Attempt, Round
-from credits.limits import budgets, ceilings
+from credits.limits import beginnings, budgets, ceilings
 from kit.errors import TryAgain
 from orgs.access import pages
 from orgs.audit.events import SYSTEM
@@ -80,7 +80,7 @@ def test_one_that_is_made_waits_for_spends_in_flight_and_counts_them(team, users
 @pytest.mark.breaks_the_ledger("a budget that did not wait has not counted what was in flight")
 def test_without_the_lock_on_payers_it_misses_them(monkeypatch, team, users):
     """Negative control of the test above and of the law."""
-    monkeypatch.setattr(budgets, "_lock_payers", lambda organization: None)
+    monkeypatch.setattr(beginnings, "lock_payers", lambda organization: None)
     budget = spend_in_flight_while_a_budget_is_made(team, users[0])
     assert make.taken(budget) == (0, 0)
     assert "budget usage" in {one.law for one in reconcile.prove(organization=team)}

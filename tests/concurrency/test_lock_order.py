@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from credits.ledger import charging
+from credits.sharing import resets
 from kit import transactions
 from orgs import departments, memberships, subscriptions
 from orgs.audit.events import SYSTEM
@@ -187,6 +188,45 @@ def test_allocating_while_a_debt_is_open(monkeypatch, team):
     check_order(
         monkeypatch, allocate, "membership", "pools", "allocations", "shortfalls", "rollups", "audit head"
     )
+
+
+def test_allocating_while_others_are_due_and_over(monkeypatch, team):
+    others = _due_and_over(team)
+    with make.later("2 days"):
+        check_order(
+            monkeypatch,
+            lambda: make.allocate(team, others[0], 4),
+            "membership",
+            "pools",
+            "allocations",
+            "shortfalls",
+            "audit head",
+        )
+
+
+def test_a_look_that_resets_and_ends(monkeypatch, team):
+    _due_and_over(team)
+    with make.later("2 days"):
+        check_order(
+            monkeypatch,
+            lambda: resets.refresh(team),
+            "pools",
+            "allocations",
+            "shortfalls",
+            "rollups",
+            "audit head",
+        )
+
+
+def _due_and_over(team):
+    """Make three who reset each day, of whom the last ends tomorrow, and a debt."""
+    users = [make.member(team) for _ in range(3)]
+    for user in users:
+        make.allocate(team, user, 10, reset_period="daily")
+        make.charged(team, user, 5)
+    make.allocate(team, users[-1], 10, expires_at=read() + timedelta(days=1))
+    make.captured(make.held(team, None, 70), 82)
+    return users
 
 
 def test_revoking_while_a_debt_is_open(monkeypatch, team):

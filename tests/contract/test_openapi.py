@@ -101,6 +101,7 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
         "HOLD": str(make.held(scene.org, member, CreditsCost(Decimal(5), "gpt-4o"), by=by)),
         "CHARGE": str(make.charged(scene.org, member, 5, by=by)),
         "REQUEST": str(make.ask(scene.org, owner).pk),
+        "BUDGET": str(make.budget(scene.org, 900).public_id),
         "MEMBER": orgs.personal_key(member).text,
         "PERSONAL": orgs.personal_key(owner).text,
         "ORGANIZATION": orgs.organization_key(scene.org).text,
@@ -196,7 +197,7 @@ def test_an_operation_that_the_page_does_not_name_is_405_or_404(scene):
     client = Http(key=scene.key_text("platform"))
     for path in sorted({path for _, path in known}):
         concrete = re.sub(
-            r"\{(hold|charge|purchase|request)_id\}",
+            r"\{(hold|charge|purchase|request|budget)_id\}",
             "00000000-0000-7000-8000-000000000000",
             path.removeprefix("/api/v1"),
         )

@@ -58,6 +58,11 @@ def department(
     return made
 
 
+def manage(department: Department, membership: Membership) -> None:
+    with transaction.atomic():
+        departments.add_manager(department=department, membership=membership, by=SYSTEM)
+
+
 def membership_key(membership: Membership, *scopes: str, **terms: Any) -> keys.Issued:
     with transaction.atomic():
         return keys.issue_for_membership(membership=membership, terms=_terms(scopes, terms), by=SYSTEM)

@@ -16,6 +16,9 @@ _PAYERS: Final = "tests/credits/ledger/test_payers.py::"
 _REVERSALS: Final = "tests/credits/ledger/test_reversals.py::"
 _SHARING: Final = "tests/credits/sharing/test_allocations.py::"
 _QUOTAS: Final = "tests/credits/limits/test_quotas.py::"
+_RESETS: Final = "tests/credits/sharing/test_resets.py::"
+_ENDINGS: Final = "tests/credits/sharing/test_expiries.py::"
+_PERIODS: Final = "tests/credits/sharing/test_periods.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +436,149 @@ MUTANTS: Final = (
         "credits/ledger/reversals.py",
         "tests/credits/ledger/test_forgiveness.py::TestAReversalAfterIt::test_of_what_was_forgiven_is_refused",
         (("most = charge.cost - forgiveness.of_charge(charge_id=charge.pk)", "most = charge.cost"),),
+    ),
+    Mutant(
+        "reset from the bound before instead of the anchor",
+        "credits/sharing/periods.py",
+        _PERIODS + "test_a_month_begins_on_the_anchors_day_or_on_its_last",
+        (("min(anchor.day, monthrange(year, month + 1)[1])", "min(anchor.day, 28)"),),
+    ),
+    Mutant(
+        "begin a day an hour late where midnight is skipped",
+        "credits/sharing/periods.py",
+        _PERIODS + "test_a_day_is_as_long_as_the_clocks_there_make_it",
+        (("        early, late = (early, middle) if", "        early, late = (middle, late) if"),),
+    ),
+    Mutant(
+        "top up by the whole amount",
+        "credits/sharing/resets.py",
+        _RESETS + "TestAnAmount::test_keeps_what_is_held_within_it",
+        (("missing = row.amount - row.remaining - row.held", "missing = row.amount - row.remaining"),),
+    ),
+    Mutant(
+        "keep what lies above the amount",
+        "credits/sharing/resets.py",
+        _RESETS + "TestAnAmount::test_that_has_grown_beyond_it_returns_to_the_pool",
+        (("returned=min(max(-missing, ZERO), row.remaining)", "returned=ZERO * row.remaining"),),
+    ),
+    Mutant(
+        "overdraw a short pool by a reset",
+        "credits/sharing/resets.py",
+        _RESETS + "TestAShortPool",
+        (
+            (
+                "topped_up = min(max(missing, ZERO), max(pool.available, ZERO))",
+                "topped_up = max(missing, ZERO)",
+            ),
+        ),
+    ),
+    Mutant(
+        "serve a short pool from the last",
+        "credits/sharing/resets.py",
+        _RESETS + "TestAShortPool::test_serves_in_order_of_key_and_says_what_is_missing",
+        (
+            (
+                "for row in sorted(due, key=lambda row: row.pk):",
+                "for row in sorted(due, key=lambda row: -row.pk):",
+            ),
+        ),
+    ),
+    Mutant(
+        "reset once for each date that was missed",
+        "credits/sharing/resets.py",
+        _RESETS + "TestADateThatWasMissed",
+        (
+            (
+                "start, end = periods.following(row.anchored_on, row.reset_period, zone, now)",
+                "start, end = periods.following(row.anchored_on, row.reset_period, zone, row.resets_at)",
+            ),
+        ),
+    ),
+    Mutant(
+        "begin a period before the one that ended has",
+        "credits/sharing/resets.py",
+        _RESETS + "TestTerms::test_outlive_a_change_of_the_time_zone",
+        (("due_at=max(row.resets_at, start)", "due_at=start"),),
+    ),
+    Mutant(
+        "spend of a period that is over",
+        "credits/ledger/rounds.py",
+        _RESETS + "TestASpend",
+        (("            attempt.behind = self._behind(command, stands)\n", ""),),
+    ),
+    Mutant(
+        "date a charge before its period",
+        "credits/ledger/payers.py",
+        _RESETS + "TestASpend::test_whose_clock_stepped_back_behind_the_reset_still_counts_in_its_period",
+        (
+            (
+                "    return max(clock, row.opened_at) if isinstance(row, Allocation) else clock\n",
+                "    return clock\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "lower before the reset that is due",
+        "credits/sharing/allocations.py",
+        _RESETS + "TestSharingOutWhileAResetIsDue",
+        (
+            (
+                "    restored = resets.run_locked(locked, now=now)\n",
+                "    restored = resets.run_locked(Locked(), now=now)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "reset without the lock on allocations",
+        "credits/sharing/resets.py",
+        "tests/concurrency/test_resets.py::test_a_reset_that_is_raced_by_itself_and_by_spending_is_made_once_and_nobody_spends_more",
+        (
+            (
+                "    locked.rows |= payers.lock(due_refs([pool_id], at=statements.clock())).rows\n",
+                "    keys = [pk for _, pk in due_refs([pool_id], at=statements.clock())]\n"
+                '    locked.rows |= {("allocation", row.pk): row for row in Allocation.objects.filter(pk__in=keys)}\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "spend of what has expired until the job comes by",
+        "credits/ledger/standing.py",
+        _ENDINGS + "test_before_the_job_came_by_it_is_a_limit_of_nothing_in_every_mode",
+        (
+            (
+                "return self.allocation_closed_at is not None or self._has_expired",
+                "return self.allocation_closed_at is not None",
+            ),
+        ),
+    ),
+    Mutant(
+        "capture from what has expired until the job comes by",
+        "credits/ledger/standing.py",
+        _ENDINGS + "test_a_hold_of_it_runs_to_its_end_and_takes_no_more_than_it_held",
+        (
+            (
+                "behind = ends_hold if self._has_expired else resets",
+                "behind = False if self._has_expired else resets",
+            ),
+        ),
+    ),
+    Mutant(
+        "restore what has expired",
+        "credits/sharing/terms.py",
+        _ENDINGS + "test_one_that_expired_and_is_due_ends_and_does_not_reset",
+        (
+            (
+                "return row.resets_at is not None and row.resets_at <= now and not has_expired(row, now=now)",
+                "return row.resets_at is not None and row.resets_at <= now",
+            ),
+        ),
+    ),
+    Mutant(
+        "let resets be changed",
+        "credits/migrations/sql/resets.sql",
+        _RESETS + "TestEvidence::test_is_never_changed",
+        (("SELECT portal_make_append_only(ARRAY['credits_allocationreset']);", "SELECT 1;"),),
+        in_database=True,
     ),
     Mutant(
         "set the overdraft below what is used",

@@ -50,7 +50,12 @@ class Share:
     held: Decimal = ZERO
     used: Decimal = ZERO
     spent: Decimal = ZERO
+    amount: Decimal = ZERO
     is_limited: bool = True
+    period: str = "never"
+    anchor: date | None = None
+    resets_at: int | None = None
+    expires_at: int | None = None
 
     @property
     def allocated(self) -> Decimal:
@@ -149,6 +154,8 @@ class Books:
     fees: dict[int, int] = field(default_factory=dict)
     """Cents that were paid for a period of the plan."""
     archived: set[str] = field(default_factory=set)
+    resets: dict[tuple[str, int], list[Decimal]] = field(default_factory=dict)
+    """Member and date: (used, held, remaining, given, taken back, missing)."""
 
     def tick(self) -> int:
         """Let a moment pass and return the time."""
@@ -233,7 +240,7 @@ class Books:
         pools = [("pool", department), own] if department and department in self.pools else [own]
         share = self.shares.get(name)
         if share is not None and share.is_limited:
-            if share.closed_at is not None:
+            if share.closed_at is not None or (share.expires_at is not None and share.expires_at <= self.now):
                 return []
             return [("share", name), *pools] if self.shared_spending == "always" else [("share", name)]
         return {"never": [], "without_allocation": pools[:1], "always": pools}[self.shared_spending]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from tests.stateful.books import Books
+from tests.stateful.books import SECOND, Books
 from tests.stateful.granting import RETURNED
 
 _PLACES = Decimal("0.000001")
@@ -22,7 +22,12 @@ def of(books: Books, *, holds: Sequence[UUID], charges: Sequence[UUID]) -> dict[
             share.pool,
             _bool(share.closed_at is None),
             _bool(share.is_limited),
+            _text(share.amount),
+            share.period,
+            "" if share.resets_at is None else str(share.resets_at // SECOND),
         ]
+    for (name, began), reset in books.resets.items():
+        found["reset", f"{name} {began // SECOND}"] = [_text(one) for one in reset]
     for key, hold in zip(holds, books.holds, strict=True):
         found["hold", str(key)] = [hold.status, _text(hold.credits), _bool(hold.counts)]
     for key, charge in zip(charges, books.charges, strict=True):

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from credits.ledger.commands import Settled
 from kit.errors import DomainError
-from tests.stateful import figures, granting, sharing, spending
+from tests.stateful import figures, granting, resets, sharing, spending
 from tests.stateful.books import BEGINNING, SECOND, Books, Member, Refused
 from tests.stateful.spending import Cost, Done, Spend
 from tests.stateful.world import DEPARTMENTS, GATEWAY, PEOPLE, World
@@ -103,8 +103,10 @@ class LedgerMachine(RuleBasedStateMachine):
         markup=st.sampled_from([0, 15]),
         overdraft=st.sampled_from(["0", "0", "20"]),
         credits=st.sampled_from(["0", "30", "100", "1000"]),
+        period=st.sampled_from([None, "daily", "daily", "weekly", "monthly"]),
+        lasts=st.sampled_from([None, 172_800]),
     )
-    def begin(self, shared, calls, markup, overdraft, credits):
+    def begin(self, shared, calls, markup, overdraft, credits, period, lasts):
         books = self.books
         books.shared_spending, (books.daily_calls, books.monthly_calls) = shared, calls
         books.markup_percent = Decimal(markup)
@@ -114,6 +116,9 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         if credits != "0":
             self.grant("promotion", "first", Decimal(credits), None, None)
+        if period is not None:
+            self.allocate_on_terms("ann", Decimal(12), "set", period, None)
+            self.allocate_on_terms("bob", Decimal(9), "set", "daily", lasts)
 
     # --- spending
 
@@ -211,6 +216,27 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def allocate(self, shares):
         self.both(lambda books: sharing.allocate(books, shares), lambda: self.world.allocate(shares))
+
+    @rule(
+        who=people,
+        credits=amounts,
+        mode=st.sampled_from(["set", "set", "add"]),
+        period=st.sampled_from([None, "never", "daily", "daily", "weekly", "monthly"]),
+        lasts=st.sampled_from([None, None, None, 0, 43_200, 172_800]),
+    )
+    def allocate_on_terms(self, who, credits, mode, period, lasts):
+        ends = lasts and self.books.offset + lasts
+        expiry = {} if ends is None else {"expires_at": BEGINNING + timedelta(seconds=ends) if ends else None}
+        terms = sharing.Terms(period, ends and ends * SECOND)
+        self.both(
+            lambda books: sharing.allocate(books, [(who, credits, mode)], terms),
+            lambda: self.world.allocate([(who, credits, mode)], reset_period=period, **expiry),
+        )
+
+    @rule(act=st.sampled_from(["look", "reset_due", "expire_due"]))
+    def bring_up_to_date(self, act):
+        found, expected = self.both(getattr(resets, act), getattr(self.world, act))
+        assert found == expected
 
     @rule(who=people, credits=st.sampled_from([Decimal(0), Decimal("0.25"), Decimal(5)]))
     def lower(self, who, credits):
@@ -344,6 +370,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.both(
             lambda books: spending.set_overdraft(books, credits), lambda: self.world.set_overdraft(credits)
         )
+
+    @rule(
+        who=people,
+        cost=amounts,
+        days=st.sampled_from([1, 1, 2, 31]),
+        ttl=st.sampled_from([None, 600, 86_400]),
+        again=st.booleans(),
+    )
+    def spend_after_days(self, who, cost, days, ttl, again):
+        for _ in range(1 + again):
+            self.move_the_clock(days * 86_400)
+            self.spend(self.fresh(who, False, Cost("credits", cost), ttl=ttl))
 
     @rule(seconds=moments)
     def move_the_clock(self, seconds):

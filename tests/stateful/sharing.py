@@ -2,44 +2,74 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from decimal import Decimal
 
+from tests.stateful import resets
 from tests.stateful.books import ZERO, Books, Member, Pool, Refused, Share
 
 
-def allocate(books: Books, shares: Sequence[tuple[str, Decimal, str]]) -> None:
+@dataclass(frozen=True)
+class Terms:
+    """How often an amount is restored, and when it ends; None leaves what there is, 0 is never."""
+
+    period: str | None = None
+    expires_at: int | None = None
+
+
+KEPT = Terms()
+
+
+def allocate(books: Books, shares: Sequence[tuple[str, Decimal, str]], terms: Terms = KEPT) -> None:
     """Give each member (name, credits, `set` or `add`), in order, all or none."""
     now = books.tick()
     if any(not books.members[name].is_live for name, _, _ in shares):
         raise Refused("not_found")
-    kept = deepcopy((books.pools, books.shares))
+    kept = deepcopy((books.pools, books.shares, books.resets))
     try:
-        _give(books, shares, now)
+        pools = {_source(books, name) for name, _, _ in shares}
+        pools |= {books.shares[name].pool for name, _, _ in shares if name in books.shares}
+        resets.end(books, pools)
+        resets.restore(books, pools)
+        for share in shares:
+            _give(books, *share, terms, now)
     except Refused:
-        books.pools, books.shares = kept
+        books.pools, books.shares, books.resets = kept
         raise
     books.settle_debts()
 
 
-def _give(books: Books, shares: Sequence[tuple[str, Decimal, str]], now: int) -> None:
-    for name, credits, mode in shares:
-        department = books.members[name].department
-        source = department if department in books.pools else ""
-        share = books.shares.setdefault(name, Share(source, now, now))
-        moves = share.closed_at is None and share.pool != source
-        kept = share.remaining if moves else ZERO
-        if moves:
-            _close(books, share)
-        if share.closed_at is not None:
-            share.opened_at, share.closed_at = now, None
-            share.pool, share.used, share.is_limited = source, ZERO, True
-        more = credits + kept if mode == "add" else credits - share.allocated
-        if more > max(books.pools[source].available, ZERO):
-            raise Refused("insufficient_credits")
-        if -more > share.remaining:
-            raise Refused("allocation_in_use")
-        books.pools[source].available -= more
-        share.remaining += more
+def _source(books: Books, name: str) -> str:
+    department = books.members[name].department
+    return department if department in books.pools else ""
+
+
+def _give(books: Books, name: str, credits: Decimal, mode: str, terms: Terms, now: int) -> None:
+    source = _source(books, name)
+    share = books.shares.setdefault(name, Share(source, now, now))
+    moves = share.closed_at is None and share.pool != source
+    kept = share.remaining if moves else ZERO
+    if moves:
+        books.pools[share.pool].available += share.remaining
+        share.remaining = ZERO
+    if share.closed_at is not None:
+        share.closed_at, share.expires_at, share.is_limited = None, None, True
+        moves = True
+    if moves:
+        share.opened_at, share.pool, share.used = now, source, ZERO
+        share.amount = share.held + kept
+    if terms.period is not None:
+        resets.set_period(books, share, terms.period, now)
+    if terms.expires_at is not None:
+        share.expires_at = terms.expires_at or None
+    more = credits + kept if mode == "add" else credits - share.allocated
+    if more > max(books.pools[source].available, ZERO):
+        raise Refused("insufficient_credits")
+    if -more > share.remaining:
+        raise Refused("allocation_in_use")
+    books.pools[source].available -= more
+    share.remaining += more
+    share.amount = credits + (share.amount if mode == "add" else ZERO)
 
 
 def revoke(books: Books, name: str, *, limited: bool) -> None:
@@ -124,5 +154,7 @@ def _return_all(books: Books, names: Sequence[str]) -> None:
 def _close(books: Books, share: Share) -> None:
     books.pools[share.pool].available += share.remaining
     share.remaining = ZERO
+    share.expires_at = None
+    resets.set_period(books, share, "never", books.now)
     if share.closed_at is None:
         share.closed_at = books.now

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from tests.stateful import granting
+from tests.stateful import granting, resets
 from tests.stateful.books import DAY, SECOND, SHORTFALL_LIMIT, ZERO, Books, Charge, Hold, Ref, Refused
 
 LATE: Final = 7 * DAY
@@ -57,6 +57,7 @@ class Done:
 def spend(books: Books, asked: Spend) -> Done:
     """Hold or charge. Who has too little ends the holds that are over, and is asked once more."""
     books.tick()
+    resets.catch_up(books, asked.member)
     try:
         return _spend(books, asked)
     except Refused as refusal:
@@ -109,6 +110,7 @@ def capture(books: Books, place: int, cost: Cost, *, by: str, reach: str) -> Don
     """Take what a held request really cost; what its payer cannot give is owed."""
     books.tick()
     hold = books.holds[place]
+    _catch_up(books, hold)
     _refuse_stranger(hold, by, reach)
     if hold.captured_with is not None:
         if hold.captured_with != cost:
@@ -141,6 +143,7 @@ def release(books: Books, place: int, *, by: str, reach: str) -> Done:
     """Give back what is held."""
     books.tick()
     hold = books.holds[place]
+    _catch_up(books, hold)
     _refuse_stranger(hold, by, reach)
     if hold.captured_with is not None:
         raise Refused("hold_ended")
@@ -155,9 +158,10 @@ def sweep(books: Books) -> int:
     """End every hold whose time is over; returns how many."""
     books.tick()
     over = [one for one in books.holds if _is_over(books, one)]
-    for one in over:
+    for one in sorted(over, key=lambda one: _is_behind(books, one)):  # the others end without waiting
+        _catch_up(books, one)
         _give_back(books, one, "expired")
-    books.settle_debts()
+        books.settle_debts()
     return len(over)
 
 
@@ -283,6 +287,19 @@ def _count(books: Books, asked: Spend) -> bool:
 
 def _is_over(books: Books, hold: Hold) -> bool:
     return hold.status == "active" and hold.expires_at <= books.now
+
+
+def _catch_up(books: Books, hold: Hold) -> None:
+    """What a hold gives back or takes belongs to the period of now; one of a pool is nobody's allocation."""
+    if hold.payer is None or hold.payer[0] == "share":
+        resets.catch_up(books, hold.member, ends_hold=True)
+
+
+def _is_behind(books: Books, hold: Hold) -> bool:
+    share = books.shares.get(hold.member or "")
+    if share is None or (hold.payer is not None and hold.payer[0] == "pool"):
+        return False
+    return resets.is_due(books, share) or resets.has_expired(books, share)
 
 
 def _unreserve(books: Books, hold: Hold) -> None:

@@ -31,7 +31,8 @@ from credits.ledger.commands import CaptureHold, MakeCharge, Outcome, PlaceHold,
 from credits.ledger.reversals import Reversed, reverse
 from credits.models import CreditPool, Grant, Withdrawal
 from credits.pricing import costs, table
-from credits.sharing import allocations, transfers
+from credits.sharing import allocations, resets, transfers
+from credits.sharing import expiries as ends
 from credits.sharing.allocations import Mode, Share
 from kit import transactions
 from orgs import departments, memberships, organizations, subscriptions
@@ -53,9 +54,15 @@ SELECT 'pool', coalesce(d.name, ''), ARRAY[p.available, p.held, p.spent, p.overd
 FROM credits_creditpool p LEFT JOIN orgs_department d ON d.id = p.department_id WHERE p.organization_id = %(o)s
 UNION ALL
 SELECT 'share', u.name, ARRAY[a.remaining::text, a.held::text, a.used::text, a.spent::text, coalesce(d.name, ''),
-  (a.closed_at IS NULL)::text, a.is_limited::text]
+  (a.closed_at IS NULL)::text, a.is_limited::text, a.amount::text, a.reset_period,
+  coalesce((extract(epoch FROM a.resets_at)::bigint - %(b)s)::text, '')]
 FROM credits_allocation a JOIN orgs_user u ON u.id = a.user_id JOIN credits_creditpool p ON p.id = a.pool_id
 LEFT JOIN orgs_department d ON d.id = p.department_id WHERE a.organization_id = %(o)s
+UNION ALL
+SELECT 'reset', u.name || ' ' || (extract(epoch FROM r.due_at)::bigint - %(b)s),
+  ARRAY[r.used, r.held, r.remaining, r.topped_up, r.returned, r.short]::text[]
+FROM credits_allocationreset r JOIN credits_allocation a ON a.id = r.allocation_id JOIN orgs_user u ON u.id = a.user_id
+WHERE r.organization_id = %(o)s
 UNION ALL
 SELECT 'hold', h.id::text, ARRAY[h.status, h.credits::text, h.counts::text] FROM credits_hold h WHERE h.organization_id = %(o)s
 UNION ALL
@@ -183,9 +190,10 @@ class World:
 
     # --- sharing out
 
-    def allocate(self, shares: Sequence[tuple[str, Decimal, str]]) -> None:
+    def allocate(self, shares: Sequence[tuple[str, Decimal, str]], **terms: Any) -> None:
         asked = [
-            Share(user=self.users[who], credits=credits, mode=Mode(mode)) for who, credits, mode in shares
+            Share(user=self.users[who], credits=credits, mode=Mode(mode), **terms)
+            for who, credits, mode in shares
         ]
         with transactions.durable():
             allocations.assign_all(organization=self.organization, shares=asked, by=SYSTEM)
@@ -195,6 +203,15 @@ class World:
             allocations.revoke(
                 organization=self.organization, user=self.users[who], by=SYSTEM, limited=limited
             )
+
+    def look(self) -> None:
+        resets.refresh(self.organization)
+
+    def reset_due(self) -> int:
+        return resets.run_due()
+
+    def expire_due(self) -> int:
+        return ends.run_due()
 
     def transfer(self, department: str, credits: Decimal) -> None:
         with transactions.durable():
@@ -298,7 +315,12 @@ class World:
 
     def figures(self) -> dict[tuple[str, str], list[str]]:
         """Return every balance and status as PostgreSQL has it."""
-        return {(kind, name): values for kind, name, values in self._rows(_FIGURES, o=self.organization.pk)}
+        return {
+            (kind, name): values
+            for kind, name, values in self._rows(
+                _FIGURES, o=self.organization.pk, b=int(BEGINNING.timestamp())
+            )
+        }
 
     def returned(self) -> list[Decimal]:
         """Return what came back to grants that were over, in the order of time and id."""

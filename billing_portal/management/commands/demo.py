@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from billing_portal.demo import buying, history, teams
+from billing_portal.demo import buying, history, sharing, teams
 from billing_portal.demo.cast import PASSWORD, PEOPLE
 from billing_portal.embedded import sandbox
 from billing_portal.embedded.places import PORTAL
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             buying.buy(made)
         teams.fill()
         counts = {team.name: history.carry_forward(organization=team) for team in made.values()}
+        sharing.set_up()
         _write_notes()
         self.stdout.write(
             "Demo: " + ", ".join(f"{name} {count:,} new calls" for name, count in counts.items())

@@ -20,6 +20,7 @@ KEYS = ("membership", "personal", "organization", "platform")
 CREDITS = "org-billing/credits/{org}"
 SPEND = {"transaction_id": "t", "credits": "1", "org_id": "{org}"}
 SHARE = {"user_id": "{user}", "credits": "90"}
+CAP = {"credits": "500", "period": "day", "is_hard": True}
 OWN = {"user_id": "{engineer}", "credits": "90"}
 
 
@@ -63,6 +64,11 @@ ENDPOINTS = [
     Endpoint("POST", f"{CREDITS}/requests/{{request}}/approve", (401, 404, 404, 404, *[200] * 4), (404, 404, 200, 200), "credits:write", {}),
     Endpoint("POST", f"{CREDITS}/requests/{{request}}/decline", (401, 404, 404, 404, *[200] * 4), (404, 404, 200, 200), "credits:write", {}),
     Endpoint("POST", f"{CREDITS}/requests/{{request}}/withdraw", (401, 404, 404, 404, *[403] * 4), (404, 404, 403, 403), "credits:write"),
+    Endpoint("GET", f"{CREDITS}/budgets", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
+    Endpoint("POST", f"{CREDITS}/budgets", (401, 404, 403, 403, *[201] * 4), (403, 403, 201, 201), "credits:write", CAP),
+    Endpoint("GET", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
+    Endpoint("PUT", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write", {"credits": "9", "is_hard": True}),
+    Endpoint("DELETE", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write"),
     Endpoint("GET", f"{CREDITS}/usage", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/records", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/ledger", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
@@ -78,6 +84,7 @@ def ids(scene: Scene) -> dict[str, str]:
     return {
         "org": scene.org.public_id, "user": member.public_id, "engineer": scene.id_of("engineer"),
         "hold": str(hold), "charge": str(charge), "request": str(make.ask(scene.org, scene.people["colleague"]).pk),
+        "budget": str(make.budget(scene.org, 900).public_id),
     }  # fmt: skip
 
 

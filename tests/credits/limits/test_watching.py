@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from credits.limits import crossings, telling, watching
-from credits.models import Crossing, CreditPool
+from credits.models import CreditPool, Crossing
 from kit import transactions
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
@@ -64,8 +64,8 @@ class TestAllocations:
         assert watch() == []
         make.charged(team, mia, 24)
         assert watch() == [
-            ("Mia", "Your credits in Acme are used up"),
-            ("Olive", "Mia Member has used 100.0% of their credits"),
+            ("Mia", "You have used all of your credits in Acme"),
+            ("Olive", "Mia Member has used all of their credits"),
         ]
         assert watch() == []
         assert sorted(Crossing.objects.values_list("step", flat=True)) == [75, 90, 100]
@@ -75,7 +75,7 @@ class TestAllocations:
         make.charged(team, mia, 81)
         watch()
         assert lines("allocation", mia) == (
-            "81 of 100 credits are used, 10 are held by running requests. 9 credits remain. "
+            "81 of 100 credits are used, 10 are held by running requests; 9 remain. "
             "The amount is not restored by itself. Requests beyond it are refused."
         )
 
@@ -83,12 +83,10 @@ class TestAllocations:
         row = make.allocation(team, mia)
         row.amount, row.resets_at = Decimal(100), datetime(2026, 11, 30, 23, tzinfo=UTC)
         row.expires_at = datetime(2026, 12, 24, 11, tzinfo=UTC)
-        assert telling._remaining_of(row) == [
-            "100 credits remain.",
-            "The amount of 100 is restored on 1 December 2026, 00:00 (Europe/Berlin).",
-            "The allocation expires on 24 December 2026, 12:00 (Europe/Berlin).",
-            "Requests beyond it are refused.",
-        ]
+        assert telling._outlook(row) == (
+            "The amount of 100 is restored on 1 December 2026, 00:00 (Europe/Berlin). "
+            "The allocation expires on 24 December 2026, 12:00 (Europe/Berlin). Requests beyond it are refused."
+        )
 
     def test_going_back_makes_the_next_crossing_a_new_one_but_swaying_around_it_does_not(self, team, mia):
         make.charged(team, mia, 70)
@@ -130,7 +128,7 @@ class TestAllocations:
         orgs.member(team, who=bot)
         make.allocate(team, bot, 10)
         make.charged(team, bot, 10)
-        assert watch() == [("Olive", "Build Bot has used 100.0% of their credits")]
+        assert watch() == [("Olive", "Build Bot has used all of their credits")]
 
     def test_closed_ones_and_those_of_archived_organizations_are_over(self, team, mia):
         make.charged(team, mia, 100)
@@ -207,7 +205,7 @@ class TestBudgets:
             ("Mia", "The monthly budget of Mia Member is at 55.0%"),
             ("Olive", "The monthly budget of Mia Member is at 55.0%"),
         ]
-        assert "55 of 100 credits are used. 45 credits remain." in lines("budget")
+        assert "55 of 100 credits are used; 45 remain." in lines("budget")
         assert "It is a soft budget" in lines("budget")
         make.charged(team, mia, 40)
         assert [one for one in watch() if "budget" in one[1]] == [
@@ -292,6 +290,20 @@ def test_links_lead_to_pages_that_their_receivers_may_open(team, mia):
         client = Client()
         client.force_login(notice.user)
         assert client.get(notice.path).status_code == 200, notice.path
+
+
+def test_many_at_once_are_told_in_transactions_of_a_bounded_size(team, monkeypatch):
+    monkeypatch.setattr(crossings, "AT_ONCE", 2)
+    for _ in range(5):
+        make.charged(team, make.member(team, 10), 9)
+    with transactions.durable():
+        assert watching.allocations() == 2
+    assert watching.watch(now=timezone.now()) == 3
+    assert sorted(Notice.objects.values_list("user__name", flat=True).distinct()) == [
+        "Member Person",
+        "Olive Owner",
+    ]
+    assert Notice.objects.count() == 10  # each member, and the owner for each
 
 
 @pytest.mark.concurrency

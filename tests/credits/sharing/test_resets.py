@@ -1,5 +1,7 @@
 """Resets: amounts restored at the end of a period, whoever comes first, once, in order, and never after an expiry."""
 
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -141,6 +143,19 @@ class TestADateThatWasMissed:
             with transaction.atomic():
                 assert resets.run(pool_id=make.pool(team).pk) == []
         assert figures(team, user) == (30, 29, 0, 1)
+
+    def test_of_more_than_one_transaction_takes_is_made_in_several(self, monkeypatch):
+        monkeypatch.setattr(resets, "_TOGETHER", 2)
+        team = make.team(100)
+        with make.at(MONDAY):
+            users = [daily(team, 10) for _ in range(5)]
+            for user in users:
+                make.charged(team, user, 10)
+        with make.at(TUESDAY):
+            with transaction.atomic():
+                assert len(resets.run(pool_id=make.pool(team).pk)) == 2
+            make.charged(team, users[4], 1)
+        assert [figures(team, user) for user in users] == [(10, 10, 0, 0)] * 4 + [(10, 9, 0, 1)]
 
     def test_cannot_be_written_twice(self):
         team = make.team(100)
@@ -557,3 +572,40 @@ def test_a_month_of_days_adds_up():
     ended = AllocationReset.objects.filter(allocation=own)
     assert ended.count() == 15
     assert sum(one.used for one in ended) + own.used == own.spent == 256
+
+
+@pytest.mark.slow
+def test_five_thousand_members_reset_in_one_go():
+    """Of one pool, in one transaction, while its row is locked: far below what a lock may wait, on a busy machine too."""
+    team = make.team(1_000_000)
+    first = daily(team)
+    make.charged(team, first, 10)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute(
+            """
+            WITH people AS (
+              INSERT INTO orgs_user SELECT made.* FROM orgs_user u, generate_series(1, 4999) n, LATERAL jsonb_populate_record(u,
+                jsonb_build_object('id', gen_random_uuid(), 'public_id', 'usr_load' || n, 'email', n || '@load.example')) made
+              WHERE u.id = %s RETURNING id
+            ), given AS (
+              INSERT INTO credits_allocation SELECT made.* FROM credits_allocation a, people p, LATERAL jsonb_populate_record(a,
+                jsonb_build_object('id', nextval(pg_get_serial_sequence('credits_allocation', 'id')), 'user_id', p.id,
+                  'used', 0, 'spent', 0, 'remaining', 20, 'amount', 30)) made WHERE a.user_id = %s RETURNING *
+            ), entered AS (
+              INSERT INTO credits_ledgerentry (id, organization_id, kind, amount, source_pool_id, target_allocation_id, reason,
+                made_by, created_at)
+              SELECT gen_random_uuid(), organization_id, 'allocate', 20, pool_id, id, '', 'portal', now() FROM given
+            )
+            UPDATE credits_creditpool SET available = available - 20 * 4999 WHERE organization_id = %s
+            """,
+            [first.pk.hex, first.pk.hex, team.pk],
+        )
+    with make.later("1 day"):
+        began = time.perf_counter()
+        with transaction.atomic():
+            assert len(resets.run(pool_id=make.pool(team).pk)) == 5000
+        seconds = time.perf_counter() - began
+    sys.stdout.write(f"5,000 allocations in {seconds:.2f} s\n")
+    assert make.pool(team).available == 1_000_000 - 10 - 30 * 5000
+    assert seconds < 5

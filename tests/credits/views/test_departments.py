@@ -23,7 +23,7 @@ def department(managed: Team) -> Department:
 def text_of(response) -> str:
     page = response.content.decode()
     main = page[page.index("<main") : page.index("</main>")]
-    joined = main.replace('<span class="decimals">', "")
+    joined = main.replace('<span class="decimals">', "").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", joined))
 
 
@@ -35,7 +35,9 @@ def page_of(department: Department) -> str:
     return f"{LIST}{department.public_id}/"
 
 
-def act(client: Client, department: Department, what: str, /, *, key: str = "", follow: bool = True, **fields):
+def act(
+    client: Client, department: Department, what: str, /, *, key: str = "", follow: bool = True, **fields
+):
     data = {"key": key or key_of(client.get(page_of(department)))} | fields
     return client.post(f"{page_of(department)}{what}/", data, follow=follow)
 
@@ -114,7 +116,7 @@ class TestMoney:
     def test_funding_and_taking_back_say_what_both_pools_have(self, managed, department, owner):
         answer = act(owner, department, "fund", credits="1,500")
         assert "1,500 credits given to Engineering." in text_of(answer)
-        assert "Engineering’s pool has 2,000 free now, Acme’s pool 6,950." in text_of(answer)
+        assert "Engineering's pool has 2,000 free now, Acme's pool 6,950." in text_of(answer)
         answer = act(owner, department, "return", credits="2000")
         assert "2,000 credits taken back from Engineering." in text_of(answer)
         assert (available(department), available()) == (0, 8950)
@@ -136,7 +138,7 @@ class TestMoney:
         assert "pool has 8,450 credits free." in text_of(answer)
         assert 'value="8450.000001"' in answer.content.decode()
         answer = act(owner, department, "return", credits="501")
-        assert "Engineering’s pool has 500 credits free." in text_of(answer)
+        assert "Engineering's pool has 500 credits free." in text_of(answer)
         for wrong in ("0", "-5", "x", ""):
             assert act(owner, department, "fund", credits=wrong).status_code == 422, wrong
         assert (available(department), available()) == (500, 8450)

@@ -1,10 +1,14 @@
 """The audit log: a gapless chain in which every change shows, in a table that PostgreSQL lets nobody change."""
 
+import json
+
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from kit import transactions
-from orgs.audit import events
+from orgs import tasks
+from orgs.audit import events, proofs
 from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent, AuditHead
 from tests.orgs.racing import race
@@ -64,49 +68,96 @@ class TestRecord:
 
 
 class TestVerify:
-    @pytest.mark.parametrize(
-        ("column", "value"),
-        [
-            ("at", "2020-01-01T00:00:00Z"),
-            ("actor_kind", "key"),
-            ("actor", "usr_bert"),
-            ("address", "203.0.113.9"),
-            ("action", "forged"),
-            ("target", "elsewhere"),
-            ("before", '{"x": 1}'),
-            ("after", '{"number": 7}'),
-            ("previous_hash", "0" * 64),
-            ("hash", "0" * 64),
-            ("sequence", 9),
-            ("organization", "org_c"),
-        ],
-    )
-    def test_notices_a_change_of_each_column(self, chain, column, value):
-        tamper(f"UPDATE audit_auditevent SET {column} = %s WHERE id = %s", value, chain[1].pk)
-        assert broken()
+    """Every attack is undone before the next, so that each is judged against a whole chain."""
 
-    def test_tests_every_column_that_there_is(self):
-        tested = {
-            mark.args[1][i][0]
-            for mark in TestVerify.test_notices_a_change_of_each_column.pytestmark
-            for i in range(12)
-        }
-        assert tested == {field.name for field in AuditEvent._meta.fields} - {"id"}
+    CHANGES = {
+        "at": "2020-01-01T00:00:00Z",
+        "actor_kind": "key",
+        "actor": "usr_bert",
+        "address": "203.0.113.9",
+        "action": "forged",
+        "target": "elsewhere",
+        "before": '{"x": 1}',
+        "after": '{"number": 7}',
+        "previous_hash": "0" * 64,
+        "hash": "",
+        "sequence": 9,
+        "organization": "org_c",
+    }
 
-    @pytest.mark.parametrize("gone", [0, 1, 2])
-    def test_notices_a_missing_event_the_last_included(self, chain, gone):
-        tamper("DELETE FROM audit_auditevent WHERE id = %s", chain[gone].pk)
-        assert broken()
+    def after(self, *changes):
+        """Return what is broken after these statements, and put everything back."""
+        point = transaction.savepoint()
+        for sql, *values in changes:
+            tamper(sql, *values)
+        found = [line for chain in events.chains() for line in events.verify(organization=chain)]
+        transaction.savepoint_rollback(point)
+        assert broken() == []
+        return found
+
+    def test_notices_a_change_of_each_column_of_each_event(self, chain):
+        assert set(self.CHANGES) == {field.name for field in AuditEvent._meta.fields} - {"id"}
+        for event in chain:
+            for column, value in self.CHANGES.items():
+                change = f"UPDATE audit_auditevent SET {column} = %s WHERE id = %s"
+                assert self.after((change, value, event.pk)), (event.sequence, column)
+
+    def test_notices_each_missing_event_the_last_and_all_included(self, chain):
+        for event in chain:
+            assert self.after(("DELETE FROM audit_auditevent WHERE id = %s", event.pk))
+        assert self.after(("DELETE FROM audit_auditevent WHERE organization = 'org_a'",))
 
     def test_notices_two_that_changed_places(self, chain):
-        tamper("UPDATE audit_auditevent SET sequence = 99 WHERE id = %s", chain[0].pk)
-        tamper("UPDATE audit_auditevent SET sequence = 1 WHERE id = %s", chain[1].pk)
-        tamper("UPDATE audit_auditevent SET sequence = 2 WHERE id = %s", chain[0].pk)
-        assert broken()
+        moves = [(99, chain[0].pk), (1, chain[1].pk), (2, chain[0].pk)]
+        assert self.after(
+            *(("UPDATE audit_auditevent SET sequence = %s WHERE id = %s", *one) for one in moves)
+        )
 
-    def test_notices_a_head_that_was_wound_back(self, chain):
-        AuditHead.objects.filter(pk="org_a").update(sequence=2, hash=chain[1].hash)
-        assert broken()
+    def test_notices_one_that_was_put_in(self, chain):
+        copied = (
+            "organization, at, actor_kind, actor, address, action, target, before, after, previous_hash, hash"
+        )
+        for sequence in (0, 4, -5):
+            put = f"INSERT INTO audit_auditevent (sequence, {copied}) SELECT %s, {copied} FROM audit_auditevent WHERE id = %s"
+            assert self.after((put, sequence, chain[2].pk)), sequence
+
+    def test_notices_a_head_that_was_wound_back_or_is_gone(self, chain):
+        back = "UPDATE audit_audithead SET sequence = 2, hash = %s WHERE organization = 'org_a'"
+        assert self.after((back, chain[1].hash))
+        assert self.after(("DELETE FROM audit_audithead WHERE organization = 'org_a'",))
+
+    def test_reads_long_chains_in_parts(self, chain, monkeypatch):
+        monkeypatch.setattr(events, "_READ_TOGETHER", 2)
+        assert broken() == []
+        assert self.after(("UPDATE audit_auditevent SET target = 'x' WHERE id = %s", chain[2].pk))
+
+
+class TestProofs:
+    def test_the_job_writes_what_it_found_and_says_it_aloud(self, chain, caplog):
+        assert proofs.last() is None
+        assert tasks.verify_audit() == 0
+        first = proofs.last()
+        assert (first.chains, first.events, first.broken, first.found) == (3, 4, 0, ())
+        tamper("UPDATE audit_auditevent SET target = 'x' WHERE id = %s", chain[1].pk)
+        assert tasks.verify_audit() == 1
+        assert proofs.last().found == ("org_a: event 2 was changed",)
+        assert "audit.broken: 1 links, first org_a: event 2 was changed" in caplog.text
+
+    def test_the_command_ends_with_0_or_1_and_a_line_per_broken_link(self, chain, capsys):
+        call_command("verify_audit")
+        assert "3 chains, 4 events, 0 broken links" in capsys.readouterr().out
+        tamper("UPDATE audit_auditevent SET target = 'x' WHERE id = %s", chain[1].pk)
+        with pytest.raises(SystemExit, match="1"):
+            call_command("verify_audit", "--organization", "org_a")
+        assert capsys.readouterr().out.splitlines()[0] == "org_a: event 2 was changed"
+        with pytest.raises(SystemExit, match="1"):
+            call_command("verify_audit", "--json")
+        told = json.loads(capsys.readouterr().out)
+        assert told["broken"] == ["org_a: event 2 was changed"]
+        assert {head["organization"]: head["sequence"] for head in told["heads"]} == {"org_a": 3, "org_b": 1}
+        call_command("verify_audit", "--organization", "org_b")
+        with pytest.raises(CommandError, match="no organization"):
+            call_command("verify_audit", "--organization", "nobody")
 
 
 class TestDatabase:

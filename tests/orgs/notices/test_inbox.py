@@ -1,5 +1,7 @@
 """The inbox on pages and in the API: one's own notices, what is read, and which come by e-mail."""
 
+import re
+
 import pytest
 from django.db import connection, transaction
 from django.test import Client
@@ -55,6 +57,14 @@ class TestPages:
         assert "unread</span>" not in html
         assert 'class="count"' not in html
         assert "You have read everything" in page(browser, INBOX + "?show=unread")
+
+    def test_nothing_is_inline_and_each_act_is_a_form(self, browser, person):
+        told = tell(person)
+        inline = re.compile(r"<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|<style", re.IGNORECASE)
+        html = page(browser)
+        assert not inline.search(html + page(browser, "/inbox/preferences/"))
+        assert f'action="/inbox/{told.pk}/open/"' in html
+        assert html.count('action="/inbox/read/"') == 2
 
     def test_one_sees_ones_own_notices_with_what_to_do(self, browser, person):
         tell(person, title="The <pool> is low")

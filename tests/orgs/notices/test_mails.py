@@ -156,5 +156,16 @@ def test_who_knows_an_attachment_attaches_it():
     assert attached == {plain.user.email: [], with_report.user.email: ["report.csv"]}
 
 
+def test_staff_see_which_mails_failed_and_change_nothing(client):
+    notice = tell(make.user())
+    Notice.objects.update(mail="failed")
+    client.force_login(make.system_admin())
+    listed = client.get("/admin/notices/notice/?mail=failed&q=" + str(notice.user.email))
+    assert notice.title.replace("<", "&lt;").replace(">", "&gt;") in listed.content.decode()
+    changed = client.post(f"/admin/notices/notice/{notice.pk}/change/", {"title": "Another"})
+    assert changed.status_code == 403
+    assert client.get("/admin/notices/notice/add/").status_code == 403
+
+
 def _away(*_):
     raise ConnectionRefusedError("nobody listens")

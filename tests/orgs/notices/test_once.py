@@ -54,6 +54,8 @@ def test_long_names_are_cut_and_addresses_elsewhere_refused():
     tell(person, title="x" * 300, lines=["y" * 2000])
     told = person.notices.get()
     assert (len(told.title), len(told.lines[0])) == (200, 1000)
+    tell(person, crossing="model", path="/orgs/acme/usage/?model=" + "x" * 300)
+    assert person.notices.get(crossing="model").path == "/orgs/acme/usage/"
     for path in ("https://example.com/", "//example.com/", "orgs/"):
         with pytest.raises(ValueError, match="within the portal"):
             tell(person, crossing="2", path=path)
@@ -82,6 +84,8 @@ def test_the_audience_is_who_may_do_something_about_it():
     assert set(audience.allocators(team, elsewhere)) == above
     assert audience.managers(research) == [manager.user]
     assert audience.system_admins() == [system_admin]
+    assert audience.member(team, member.user.public_id) == [member.user]
+    assert audience.member(team, stranger.public_id) == []
     assert not {member.user, stranger} & set(audience.allocators(team, research))
     type(manager).objects.filter(pk=manager.pk).update(ended_at="2026-01-01T00:00Z")
     assert set(audience.allocators(team, research)) == above

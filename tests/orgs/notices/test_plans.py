@@ -60,7 +60,7 @@ def test_an_overdue_invoice_is_told_once_for_the_day_and_its_restoring_not(team)
             subscriptions.mark_past_due(subscription=subscription, since=NOVEMBER, by=SYSTEM)
         with transaction.atomic():
             subscriptions.restore(subscription=subscription, by=SYSTEM)
-    assert told("payment_overdue") == ["The invoice of Acme’s plan is overdue"]
+    assert told("payment_overdue") == ["The plan invoice of Acme is overdue"]
     assert len(told()) == 1
 
 

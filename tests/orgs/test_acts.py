@@ -1,0 +1,108 @@
+"""Every act that changes access or settings is in the audit log, and docs/audit.md names all that there are."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.test import Client
+
+from orgs import departments, memberships
+from orgs.access import keys
+from orgs.audit.events import SYSTEM
+from orgs.audit.models import PLATFORM, AuditEvent
+from tests.factories import orgs as make
+
+ROOT = Path(__file__).parents[2]
+NAME = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z0-9]+)*")
+WRITERS = frozenset({"record", "Act", "_record", "_audit", "_change", "_choose"})
+
+
+def acts_in_code() -> set[str]:
+    """Return the names of acts that are written anywhere, read from the source."""
+    found = set()
+    for app in ("orgs", "credits", "lago_sync", "billing_portal"):
+        for path in (ROOT / app).rglob("*.py"):
+            for call in ast.walk(ast.parse(path.read_text())):
+                name = getattr(
+                    getattr(call, "func", None), "attr", getattr(getattr(call, "func", None), "id", "")
+                )
+                if isinstance(call, ast.Call) and name in WRITERS:
+                    given = [*call.args, *(one.value for one in call.keywords if one.arg == "action")]
+                    found |= {
+                        text.value
+                        for one in given
+                        for text in ast.walk(one)
+                        if isinstance(text, ast.Constant)
+                        and isinstance(text.value, str)
+                        and NAME.fullmatch(text.value)
+                    }
+    return found
+
+
+def test_the_list_of_acts_has_all_that_are_in_the_code():
+    listed = set(re.findall(r"`([a-z_]+\.[a-z0-9_]+)`", (ROOT / "docs/audit.md").read_text()))
+    assert len(acts_in_code()) > 50
+    assert acts_in_code() <= listed
+
+
+pytestmark = pytest.mark.django_db
+
+
+class TestLeaving:
+    def test_a_leaver_loses_keys_and_departments_and_the_event_names_them(self):
+        team = make.team()
+        member = make.member(team)
+        department = make.department(team, manager=member)
+        key = make.membership_key(member).key
+        with transaction.atomic():
+            memberships.remove(membership=member, by=SYSTEM, acting_as="owner")
+        event = AuditEvent.objects.get(action="member.removed")
+        assert event.before["keys"] == [key.public_id]
+        assert event.before["managed"] == [department.public_id]
+        assert keys.find(make.membership_key(make.member(team)).text) is not None
+
+    def test_an_archived_department_names_who_was_in_it_and_who_managed_it(self):
+        team = make.team()
+        manager = make.member(team)
+        department = make.department(team, manager=manager)
+        inside = make.member(team, department=department)
+        with transaction.atomic():
+            departments.archive(department=department, by=SYSTEM)
+        event = AuditEvent.objects.get(action="department.archived")
+        assert event.before["managers"] == [manager.user.public_id]
+        assert event.before["members"] == [inside.user.public_id]
+
+
+class TestSignIn:
+    @pytest.fixture
+    def person(self):
+        return make.user("Ann", email="ann@example.com")
+
+    @pytest.fixture
+    def client(self, person):
+        client = Client(REMOTE_ADDR="192.0.2.9")
+        client.force_login(person)
+        return client
+
+    def told(self, person):
+        rows = AuditEvent.objects.filter(organization=PLATFORM, target=person.public_id)
+        return [event.action for event in rows.exclude(action="user.created").order_by("pk")]
+
+    def test_a_changed_password(self, client, person):
+        fields = {"oldpassword": "pass", "password1": "new-horse-2027", "password2": "new-horse-2027"}
+        assert client.post("/accounts/password/change/", fields).status_code == 302
+        event = AuditEvent.objects.get(action="user.password_changed")
+        assert (event.actor, event.address) == (person.public_id, "192.0.2.9")
+        assert "horse" not in str(event.after)
+
+    def test_an_added_address_and_its_confirmation(self, client, person):
+        client.post("/accounts/email/", {"email": "ann@work.example", "action_add": ""})
+        [link] = re.findall(r"/accounts/confirm-email/\S+", mail.outbox[-1].body)
+        client.post(link)
+        assert self.told(person)[0] == "user.email_added"
+        assert "user.email_confirmed" in self.told(person)
+        added = AuditEvent.objects.get(action="user.email_added")
+        assert added.after == {"email": "ann@work.example"}
