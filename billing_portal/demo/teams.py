@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from billing_portal.demo.cast import PASSWORD, PEOPLE, SOLO, TEAMS, Person, Team
+from billing_portal.demo.history import DAYS
 from credits.sharing import allocations, transfers
 from credits.sharing.allocations import Share
 from kit import transactions
@@ -69,6 +70,8 @@ def _join(team: Team, organization: Organization) -> None:
             )
             if member.manages:
                 departments.add_manager(department=parts[member.manages], membership=joined, by=SYSTEM)
+    # They have used credits for four weeks, so they have been there as long: a pace is counted from the day one joined.
+    organization.memberships.update(joined_at=timezone.now() - timedelta(days=DAYS))
 
 
 def _fund(team: Team, organization: Organization) -> None:

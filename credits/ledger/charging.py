@@ -213,13 +213,15 @@ def _charge_debts(outcomes: Iterable[Outcome | Attempt]) -> None:
 
 
 def _without_overdue(command: Command, decided: Outcome) -> Outcome:
-    """Try a refused command again when who may pay still holds credits for holds that are over (product.md §6)."""
-    due = _overdue_of(decided) if isinstance(decided, _REFUSALS_OF_HELD) else []
-    if not due:
-        return decided
-    for end in due:
-        _settle_alone(Attempt(end))
-    return _settle_alone(Attempt(command))
+    """Try a refused command again while who may pay, or the budget that bit, has holds that are over (product.md §6)."""
+    for _ in range(_MOST_ATTEMPTS):
+        due = _overdue_of(decided) if isinstance(decided, _REFUSALS_OF_HELD) else []
+        if not due:
+            break
+        for end in due:
+            _settle_alone(Attempt(end))
+        decided = _settle_alone(Attempt(command))
+    return decided
 
 
 def _overdue_of(refusal: InsufficientCredits | BudgetExceeded) -> list[ExpireHold]:

@@ -83,7 +83,7 @@ def _pools(sheet: Paper, report: MonthlyReport) -> None:
         account = part.statement
         figures = (account.opening, account.came, -account.went, -account.used, account.closing)
         rows.append((part.name, *(paper.short(figure) for figure in figures)))
-    sheet.room(30)
+    sheet.room(_height(len(rows)))
     sheet.title_of("Pools")
     sheet.rows_of([Column("Pool", 49, "L"), *(Column(head, 25) for head in heads)], rows)
 
@@ -92,7 +92,7 @@ def _used(sheet: Paper, what: str, lines: Sequence[Used]) -> None:
     """Write who or what used how much."""
     if not lines:
         return
-    sheet.room(30)
+    sheet.room(_height(len(lines)))
     sheet.title_of(f"By {what}")
     columns = [Column(what.capitalize(), 62, "L"), *_USED]
     rows = [
@@ -125,6 +125,11 @@ def _notes(sheet: Paper, report: MonthlyReport) -> None:
             "charged, whoever paid.",
             size=8,
         )
+
+
+def _height(rows: int) -> float:
+    """Return what a table and its title need; of a long one, what may not be torn apart."""
+    return 22 + 6.6 * min(rows, 8)
 
 
 def _month(report: MonthlyReport) -> str:

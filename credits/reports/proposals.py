@@ -218,7 +218,7 @@ def _said(row: Allocation, needed: Decimal, amount: Decimal, bitten: int) -> str
     span = _WORDS[row.reset_period]
     has = "is left and does not come again" if row.reset_period == "never" else "is set"
     said = (
-        f"Nine of ten times {span} took at most {amounts.display_short(needed)} credits; "
+        f"Nine times of ten, {span} took at most {amounts.display_short(needed)} credits; "
         f"{amounts.display_short(amount)} {has}."
     )
     if bitten:

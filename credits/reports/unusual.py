@@ -2,7 +2,7 @@
 
 The measure is robust: how far a day lies above the median of the 28 days before, in units of their median absolute
 deviation (×1.4826, which for a normal distribution is the standard deviation; Iglewicz and Hoaglin 1993). One wild day
-among the 28 moves neither. Who is quiet does not alarm on little: the unit is at least a tenth of the median, and at
+among the 28 moves neither. Where most days are without use, those with use are what a day is compared with. Who is quiet does not alarm on little: the unit is at least a tenth of the median, and at
 least a fifth of a floor, which is 10 credits or 2 % of the organization's usual day.
 """
 
@@ -34,6 +34,8 @@ DAYS: Final = 28
 """What a day is compared with."""
 LEAST_DAYS: Final = 7
 """Days since first use before anything is said."""
+LEAST_ACTIVE: Final = 3
+"""Days with use, to be compared with alone."""
 UNITS: Final = 5
 """How many units above the median is unusual."""
 TIMES: Final = 3
@@ -45,11 +47,12 @@ _LEAST_FLOOR: Final = Decimal(10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A day that is unusual: what was spent, the median of the days it is compared with, and how many they are."""
+    """A day that is unusual: what was spent, the median of the days it is compared with, how many, and which."""
 
     spent: Decimal
     usual: Decimal
     days: int
+    only_active: bool
 
     @property
     def times(self) -> Decimal | None:
@@ -81,12 +84,9 @@ class Unusual:
         spent, usual = (amounts.display_short(one) for one in (self.judgement.spent, self.judgement.usual))
         what = f"{self.label} spent" if self.kind == "member" else f"The model {self.label} cost"
         times = self.judgement.times
-        compared = (
-            f"usual is {usual} (median of {self.judgement.days} days): {times} times as much"
-            if times is not None
-            else f"usual is nothing (median of {self.judgement.days} days)"
-        )
-        return f"{what} {spent} credits on {date_format(self.day, 'l, j F')}, {compared}."
+        days = f"median of {self.judgement.days} days{' with use' if self.judgement.only_active else ''}"
+        compared = f"{usual} ({days}): {times} times as much" if times is not None else f"nothing ({days})"
+        return f"{what} {spent} credits on {date_format(self.day, 'l, j F')}, usual is {compared}."
 
 
 def judge(*, history: Sequence[Decimal], spent: Decimal, floor: Decimal) -> Judgement | None:
@@ -96,12 +96,14 @@ def judge(*, history: Sequence[Decimal], spent: Decimal, floor: Decimal) -> Judg
     """
     if len(history) < LEAST_DAYS:
         return None
-    usual = median(history)
-    spread = median(abs(one - usual) for one in history) * _NORMAL
+    active = [one for one in history if one > ZERO]
+    compared = active if len(active) >= LEAST_ACTIVE and median(history) <= ZERO else history
+    usual = max(median(compared), ZERO)
+    spread = median(abs(one - usual) for one in compared) * _NORMAL
     unit = max(spread, usual / 10, floor / UNITS)
     if spent - usual < UNITS * unit or spent < TIMES * usual:
         return None
-    return Judgement(spent=spent, usual=max(usual, ZERO), days=len(history))
+    return Judgement(spent=spent, usual=usual, days=len(compared), only_active=compared is active)
 
 
 def find(

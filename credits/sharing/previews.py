@@ -209,7 +209,7 @@ def _change(
         after, moves = line.credits, {source.pk: -line.credits}
     else:
         after, moves, bound = _moved(line, row, source)
-        if after < bound:
+        if after < bound and not line.faults:
             faults.append(f"{amounts.display(bound)} credits are used or held; it cannot go below that.")
     return Change(
         line=line,

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError
@@ -50,15 +50,13 @@ _BEGIN: Final = """
 UPDATE credits_allocation AS a SET remaining = v.r, used = 0, opened_at = v.o, resets_at = v.n
 FROM json_to_recordset(%s::json) AS v(i bigint, r numeric, o timestamptz, n timestamptz) WHERE a.id = v.i
 """
-_DUE: Final = """
-WITH asked AS MATERIALIZED (SELECT portal_clock() AS at, %s::bigint AS organization, %s::uuid AS member)
-SELECT a.pool_id FROM asked JOIN credits_allocation a ON a.resets_at <= asked.at
-WHERE a.organization_id = coalesce(asked.organization, a.organization_id) AND a.user_id = coalesce(asked.member, a.user_id)
-UNION
-SELECT a.pool_id FROM asked JOIN credits_allocation a ON a.expires_at <= asked.at AND a.closed_at IS NULL
-WHERE a.organization_id = coalesce(asked.organization, a.organization_id) AND a.user_id = coalesce(asked.member, a.user_id)
-ORDER BY 1
+_BEHIND: Final = """
+WITH asked AS MATERIALIZED (SELECT portal_clock() AS at)
+SELECT DISTINCT a.pool_id FROM asked CROSS JOIN credits_allocation a
+WHERE {} AND (a.resets_at <= asked.at OR a.expires_at <= asked.at AND a.closed_at IS NULL) ORDER BY 1
 """
+_OF_ORGANIZATION: Final = _BEHIND.format("a.organization_id = %s")
+_OF_USER: Final = _BEHIND.format("a.user_id = %s")
 
 
 def run(*, pool_id: int) -> list[AllocationReset]:
@@ -90,12 +88,12 @@ def refresh(organization: Organization) -> None:
 
     Opens transactions of its own, and none where nothing is due. A pool that is busy is shown as it is.
     """
-    _refresh(organization_id=organization.pk)
+    _refresh(statements.rows(_OF_ORGANIZATION, organization.pk))
 
 
 def refresh_of(user: User) -> None:
     """Bring a user's allocations up to date, in all their organizations; see `refresh`."""
-    _refresh(user_id=user.pk.hex)
+    _refresh(statements.rows(_OF_USER, user.pk))
 
 
 def catch_up(*, pool_id: int) -> None:
@@ -219,8 +217,8 @@ def _write(due: Sequence[Allocation], made: Sequence[AllocationReset], moved: Se
     entries.insert(moved)
 
 
-def _refresh(*, organization_id: int | None = None, user_id: str | None = None) -> None:
-    for [pool_id] in statements.rows(_DUE, organization_id, user_id):
+def _refresh(behind: Iterable[tuple[Any, ...]]) -> None:
+    for [pool_id] in behind:
         try:
             catch_up(pool_id=pool_id)
         except DatabaseError as error:

@@ -183,14 +183,18 @@ def _of_allocator(request: HttpRequest, within: Reach, user: User) -> dict[str, 
 
 def _waiting(rows: Sequence[CreditRequest], within: Reach) -> list[Waiting]:
     pools = {pool.department_id: pool for pool in within.pools()}
+    members = within.members().filter(user__in=[row.user_id for row in rows])
+    departments = dict(members.order_by().values_list("user_id", "department_id"))
     found = []
     for row in rows:
-        pool = pools.get(row.department_id)
+        pool = pools.get(departments.get(row.user_id)) or pools.get(
+            None
+        )  # theirs if funded, else the organization's
         found.append(
             Waiting(
                 row=row,
                 standing=evidence.read(row.evidence),
-                pool=name_of(pool, reach=within) if pool is not None else "The pool",
+                pool=name_of(pool, reach=within) if pool is not None else "",
                 free=pool.available if pool is not None else None,
                 key=pages.new_key(),
             )

@@ -40,7 +40,7 @@ def connect() -> None:
 
 def _tell(action: str, *, request: HttpRequest | None = None, **told: Any) -> None:
     address = told.get("email_address")
-    user: User = told["user"] if "user" in told else address.user  # type: ignore[union-attr]
+    user: User = told.get("user") or told["email_address"].user
     where = addresses.client_address(request) if request is not None else ""
     facts = {
         "email": _email(address or told.get("to_email_address")),

@@ -535,8 +535,7 @@ MUTANTS: Final = (
         (
             (
                 "    locked.rows |= payers.lock(due_refs([pool_id], at=statements.clock())).rows\n",
-                "    keys = [pk for _, pk in due_refs([pool_id], at=statements.clock())]\n"
-                '    locked.rows |= {("allocation", row.pk): row for row in Allocation.objects.filter(pk__in=keys)}\n',
+                '    locked.rows |= {("allocation", row.pk): row for row in Allocation.objects.filter(pool_id=pool_id)}\n',
             ),
         ),
     ),

@@ -9,9 +9,8 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client
 
-from orgs import departments, memberships
-from orgs.access import keys
-from orgs.audit.events import SYSTEM
+from orgs import departments, memberships, organizations
+from orgs.audit.events import SYSTEM, Actor
 from orgs.audit.models import PLATFORM, AuditEvent
 from tests.factories import orgs as make
 
@@ -51,6 +50,45 @@ def test_the_list_of_acts_has_all_that_are_in_the_code():
 pytestmark = pytest.mark.django_db
 
 
+def test_each_act_of_orgs_is_an_event_of_the_organization_by_who_did_it():
+    owner = make.user("Olive Owner")
+    team, second = make.team(owner=owner), make.team("Second", owner=owner)
+    by = Actor(kind="user", public_id=owner.public_id, address="192.0.2.1")
+    with transaction.atomic():
+        department = departments.create(organization=team, name="Sales", by=by)
+        departments.rename(department=department, name="Selling", by=by)
+        member = memberships.add(organization=team, user=make.user(), by=by, acting_as="owner")
+        departments.add_manager(department=department, membership=member, by=by)
+        departments.remove_manager(department=department, membership=member, by=by)
+        memberships.move(membership=member, department=department, by=by)
+        memberships.change_role(membership=member, role="admin", by=by, acting_as="owner")
+        memberships.remove(membership=member, by=by, acting_as="owner")
+        departments.archive(department=department, by=by)
+        organizations.update(organization=team, changes={"legal_name": "Acme Ltd"}, by=by)
+        organizations.switch(user=owner, organization=team, by=by)
+        organizations.set_default(user=owner, organization=team, by=by)
+        organizations.archive(organization=team, by=by)
+    rows = AuditEvent.objects.filter(organization=team.public_id).order_by("sequence")
+    assert [event.action for event in rows] == [
+        "organization.created",
+        "department.created",
+        "department.renamed",
+        "member.added",
+        "department.manager_added",
+        "department.manager_removed",
+        "member.moved",
+        "member.role_changed",
+        "member.removed",
+        "department.archived",
+        "organization.updated",
+        "organization.switched",
+        "organization.default_chosen",
+        "organization.archived",
+    ]
+    assert {(event.actor, event.address) for event in rows[1:]} == {(owner.public_id, "192.0.2.1")}
+    assert AuditEvent.objects.filter(organization=second.public_id).count() == 1
+
+
 class TestLeaving:
     def test_a_leaver_loses_keys_and_departments_and_the_event_names_them(self):
         team = make.team()
@@ -62,7 +100,8 @@ class TestLeaving:
         event = AuditEvent.objects.get(action="member.removed")
         assert event.before["keys"] == [key.public_id]
         assert event.before["managed"] == [department.public_id]
-        assert keys.find(make.membership_key(make.member(team)).text) is not None
+        key.refresh_from_db()
+        assert key.revoked_at is not None
 
     def test_an_archived_department_names_who_was_in_it_and_who_managed_it(self):
         team = make.team()

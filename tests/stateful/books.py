@@ -22,12 +22,22 @@ Ref = tuple[str, str]
 
 
 class Refused(Exception):
-    """A rule says no; nothing has moved."""
+    """A rule says no; nothing has moved. `tried` and the holds at `places` are what bit."""
 
-    def __init__(self, code: str, tried: Sequence[Ref] = ()) -> None:
+    def __init__(self, code: str, tried: Sequence[Ref] = (), places: Sequence[int] = ()) -> None:
         super().__init__(code)
         self.code = code
         self.tried = tried
+        self.places = places
+
+
+@dataclass(frozen=True)
+class By:
+    """Whose use it is, on which model."""
+
+    member: str | None
+    department: str
+    model: str
 
 
 @dataclass
@@ -72,6 +82,7 @@ class Member:
 @dataclass
 class Hold:
     member: str | None
+    whose: By
     by: str
     payer: Ref | None
     credits: Decimal
@@ -87,6 +98,7 @@ class Hold:
 
 @dataclass
 class Charge:
+    whose: By
     payer: Ref | None
     cost: Decimal
     credits: Decimal
@@ -108,6 +120,29 @@ class Charge:
     @property
     def owed(self) -> Decimal:
         return self.shortfall - self.settled - self.forgiven - self.cancelled
+
+
+@dataclass(frozen=True)
+class Use:
+    """Credits that were taken for somebody on a day; below zero where they came back."""
+
+    day: date
+    by: By
+    credits: Decimal
+
+
+@dataclass
+class Budget:
+    scope: str
+    subject: str
+    period: str
+    credits: Decimal
+    is_hard: bool
+    since: date
+
+    @property
+    def key(self) -> tuple[str, str, str, bool]:
+        return self.scope, self.subject, self.period, self.is_hard
 
 
 @dataclass
@@ -147,6 +182,8 @@ class Books:
     keys: dict[str, tuple[str, object, int]] = field(default_factory=dict)
     """transaction id: (hold or charge, content, its place)."""
     quotas: dict[tuple[str, date], int] = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
     grants: dict[tuple[str, str], Grant] = field(default_factory=dict)
     """By source and reference."""
     withdrawals: dict[str, tuple[tuple[tuple[str, str], Decimal], Decimal]] = field(default_factory=dict)
@@ -168,6 +205,10 @@ class Books:
 
     def day(self, at: int) -> date:
         return (BEGINNING + timedelta(microseconds=at)).date()
+
+    def use(self, by: By, credits: Decimal, *, ago: int = 0) -> None:
+        """Note what was taken for a call, which happened so many seconds ago."""
+        self.uses.append(Use(self.day(self.now - ago * SECOND), by, credits))
 
     @property
     def owed(self) -> Decimal:
@@ -230,6 +271,7 @@ class Books:
             pool.available -= part
             pool.spent += part
             charge.settled += part
+            self.use(charge.whose, part)
 
     def payers(self, name: str | None) -> list[Ref]:
         """Return who pays for a member (None: for the organization itself), in the order in which they are tried."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from tests.stateful import budgeting
 from tests.stateful.books import SECOND, Books
 from tests.stateful.granting import RETURNED
 
@@ -42,8 +43,20 @@ def of(books: Books, *, holds: Sequence[UUID], charges: Sequence[UUID]) -> dict[
     for (period, starts_on), used in books.quotas.items():
         if used:
             found["quota", f"{period} {starts_on}"] = [str(used)]
-    found |= _grants(books)
+    found |= _grants(books) | _budgets(books)
     found["keys", ""] = [str(len(books.keys))]
+    return found
+
+
+def _budgets(books: Books) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in books.budgets:
+        name = f"{one.scope} {one.subject} {one.period} {_bool(one.is_hard)}"
+        found["budget", name] = [_text(one.credits), str(one.since)]
+        for start in budgeting.periods(books, one) if one.is_hard else ():
+            taken = budgeting.taken(books, one, start)
+            if any(taken):
+                found["taken", f"{name} {start}"] = [_text(amount) for amount in taken]
     return found
 
 

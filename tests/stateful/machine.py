@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from credits.ledger.commands import Settled
 from kit.errors import DomainError
-from tests.stateful import figures, granting, resets, sharing, spending
+from tests.stateful import budgeting, figures, granting, resets, sharing, spending
 from tests.stateful.books import BEGINNING, SECOND, Books, Member, Refused
 from tests.stateful.spending import Cost, Done, Spend
 from tests.stateful.world import DEPARTMENTS, GATEWAY, PEOPLE, World
@@ -38,6 +38,16 @@ people = st.sampled_from(PEOPLE)
 spenders = st.sampled_from([None, *PEOPLE])
 departments = st.sampled_from(DEPARTMENTS)
 places = st.sampled_from(["", *DEPARTMENTS])
+subjects = st.sampled_from(
+    [
+        ("organization", ""),
+        *(("department", name) for name in DEPARTMENTS),
+        *(("member", name) for name in PEOPLE),
+        ("model", "house-7"),
+    ]
+)
+periods = st.sampled_from(["day", "week", "month"])
+ceilings = st.sampled_from([Decimal(one) for one in ("5", "20.5", "60", "300")])
 latest = st.integers(0, 7)
 """Which of the last ones: 0 is the newest."""
 ttls = st.sampled_from([60, 600, 86_400])
@@ -55,6 +65,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.books = Books(members={name: Member() for name in PEOPLE})
         self.sent: list[Spend] = []
         self.numbers = count()
+        self.pace = 0
+        """Seconds that pass before every request: in some stories periods end all the time."""
         self.story = self.world.story()
         self.story.__enter__()
 
@@ -102,11 +114,12 @@ class LedgerMachine(RuleBasedStateMachine):
         calls=st.sampled_from([(None, None), (None, None), (6, None), (None, 15), (5, 20)]),
         markup=st.sampled_from([0, 15]),
         overdraft=st.sampled_from(["0", "0", "20"]),
-        credits=st.sampled_from(["0", "30", "100", "1000"]),
-        period=st.sampled_from([None, "daily", "daily", "weekly", "monthly"]),
-        lasts=st.sampled_from([None, 172_800]),
+        credits=st.sampled_from(["100", "30", "1000", "0"]),
+        period=st.sampled_from(["daily", "monthly", "weekly", None]),
+        lasts=st.sampled_from([172_800, None]),
+        pace=st.sampled_from([43_200, 0, 0]),
     )
-    def begin(self, shared, calls, markup, overdraft, credits, period, lasts):
+    def begin(self, shared, calls, markup, overdraft, credits, period, lasts, pace):
         books = self.books
         books.shared_spending, (books.daily_calls, books.monthly_calls) = shared, calls
         books.markup_percent = Decimal(markup)
@@ -116,6 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         if credits != "0":
             self.grant("promotion", "first", Decimal(credits), None, None)
+        self.pace = pace
         if period is not None:
             self.allocate_on_terms("ann", Decimal(12), "set", period, None)
             self.allocate_on_terms("bob", Decimal(9), "set", "daily", lasts)
@@ -259,6 +273,31 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda: self.world.transfer(department, moved),
         )
 
+    # --- budgets
+
+    @rule(named=subjects, period=periods, credits=ceilings, is_hard=st.integers(0, 3))
+    def set_budget(self, named, period, credits, is_hard):
+        terms = {"is_hard": is_hard > 0}
+        self.both(
+            lambda books: budgeting.create(books, *named, period, credits, **terms),
+            lambda: self.world.set_budget(*named, period, credits, **terms),
+        )
+
+    @precondition(lambda self: self.books.budgets)
+    @rule(which=latest, credits=ceilings, is_hard=st.booleans())
+    def change_budget(self, which, credits, is_hard):
+        place = which % len(self.books.budgets)
+        self.both(
+            lambda books: budgeting.change(books, place, credits, is_hard=is_hard),
+            lambda: self.world.change_budget(place, credits, is_hard=is_hard),
+        )
+
+    @precondition(lambda self: self.books.budgets)
+    @rule(which=latest)
+    def archive_budget(self, which):
+        place = which % len(self.books.budgets)
+        self.both(lambda books: budgeting.archive(books, place), lambda: self.world.archive_budget(place))
+
     # --- people
 
     @rule(who=people)
@@ -371,18 +410,6 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda books: spending.set_overdraft(books, credits), lambda: self.world.set_overdraft(credits)
         )
 
-    @rule(
-        who=people,
-        cost=amounts,
-        days=st.sampled_from([1, 1, 2, 31]),
-        ttl=st.sampled_from([None, 600, 86_400]),
-        again=st.booleans(),
-    )
-    def spend_after_days(self, who, cost, days, ttl, again):
-        for _ in range(1 + again):
-            self.move_the_clock(days * 86_400)
-            self.spend(self.fresh(who, False, Cost("credits", cost), ttl=ttl))
-
     @rule(seconds=moments)
     def move_the_clock(self, seconds):
         self.books.offset += seconds
@@ -395,6 +422,8 @@ class LedgerMachine(RuleBasedStateMachine):
         return Spend(f"tx{next(self.numbers)}", member, by, cost, **terms)
 
     def spend(self, asked: Spend) -> None:
+        if self.pace:
+            self.move_the_clock(self.pace)
         self.sent.append(asked)
         found, done = self.both(
             lambda books: spending.spend(books, asked),

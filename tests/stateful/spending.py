@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from tests.stateful import granting, resets
-from tests.stateful.books import DAY, SECOND, SHORTFALL_LIMIT, ZERO, Books, Charge, Hold, Ref, Refused
+from tests.stateful import budgeting, granting, resets
+from tests.stateful.books import DAY, SECOND, SHORTFALL_LIMIT, ZERO, Books, By, Charge, Hold, Ref, Refused
 
 LATE: Final = 7 * DAY
 PRICES: Final = {"house": (Decimal("0.00001"), Decimal("0.00003"))}
@@ -55,19 +55,25 @@ class Done:
 
 
 def spend(books: Books, asked: Spend) -> Done:
-    """Hold or charge. Who has too little ends the holds that are over, and is asked once more."""
+    """Hold or charge. Who has too little ends the holds that are over, and is asked again."""
     books.tick()
     resets.catch_up(books, asked.member)
     try:
-        return _spend(books, asked)
-    except Refused as refusal:
-        over = [one for one in books.holds if one.payer in refusal.tried and _is_over(books, one)]
-        if not over:
-            raise
-        for one in over:
-            _give_back(books, one, "expired")
-        books.settle_debts()
-        return _spend(books, asked)
+        while True:
+            try:
+                return _spend(books, asked)
+            except Refused as refusal:
+                over = [
+                    one
+                    for place, one in enumerate(books.holds)
+                    if (place in refusal.places or one.payer in refusal.tried) and _is_over(books, one)
+                ]
+                if not over:
+                    raise
+                for one in over:
+                    _catch_up(books, one)
+                    _give_back(books, one, "expired")
+                    books.settle_debts()
     finally:
         books.settle_debts()
 
@@ -80,7 +86,10 @@ def _spend(books: Books, asked: Spend) -> Done:
     if asked.happened is not None and asked.happened * SECOND >= LATE:
         raise Refused("validation_error")
     credits = ZERO if asked.byok else price(books, asked.cost)
+    whose = By(asked.member, books.members[asked.member].department if asked.member else "", asked.cost.model)
     payer = _payer(books, asked, credits) if credits else None
+    if credits and asked.happened is None:
+        budgeting.refuse(books, whose, credits)
     counts = _count(books, asked)
     books.keys[asked.key] = (
         asked.kind,
@@ -93,7 +102,8 @@ def _spend(books: Books, asked: Spend) -> Done:
             taken = books.take(payer, credits)
         elif payer is not None:
             books.spend(payer, credits)
-        books.charges.append(Charge(payer, credits, taken, books.now))
+        books.use(whose, taken, ago=asked.happened or 0)
+        books.charges.append(Charge(whose, payer, credits, taken, books.now))
         return _done(books, payer, charge=len(books.charges) - 1)
     if payer is not None:
         books.add(payer, -credits)
@@ -101,7 +111,7 @@ def _spend(books: Books, asked: Spend) -> Done:
     ends = books.now + asked.ttl * SECOND
     day = books.day(books.now)
     books.holds.append(
-        Hold(asked.member, asked.by, payer, credits, asked.cost.model, asked.byok, day, counts, ends)
+        Hold(asked.member, whose, asked.by, payer, credits, asked.cost.model, asked.byok, day, counts, ends)
     )
     return _done(books, payer, hold=len(books.holds) - 1)
 
@@ -131,8 +141,10 @@ def capture(books: Books, place: int, cost: Cost, *, by: str, reach: str) -> Don
     taken = ZERO if payer is None else books.take(payer, credits)
     books.pass_on(payer)
     hold.captured_with, hold.charge = cost, len(books.charges)
+    whose = replace(hold.whose, model=cost.model or hold.model)
+    books.use(whose, taken)
     books.charges.append(
-        Charge(payer if credits else None, credits, taken, books.now, late=late, unpriced=unpriced)
+        Charge(whose, payer if credits else None, credits, taken, books.now, late=late, unpriced=unpriced)
     )
     done = _done(books, payer, hold=place, charge=hold.charge)
     books.settle_debts()
@@ -186,6 +198,7 @@ def reverse(books: Books, place: int, credits: Decimal | None) -> bool:
     rest = amount - cancelled - back
     books.pools[""].spent -= rest
     books.pools[""].available += rest
+    books.use(charge.whose, -back - rest)
     books.settle_debts()
     granting.burn(books)
     return False

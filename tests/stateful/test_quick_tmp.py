@@ -12,7 +12,7 @@ from tests.stateful.world import World
 
 pytestmark = pytest.mark.django_db
 
-STEPS = 2_000
+STEPS = 900
 STEPS_OF_A_STORY = 50
 
 
@@ -67,29 +67,45 @@ def test_a_rule_that_is_broken_is_found(machine, monkeypatch, module, name, wron
 
 
 from collections import Counter
+
 STATS = Counter()
 _old = LedgerMachine.teardown
+
+
 def teardown(self):
     STATS["stories"] += 1
     for row in self.books.resets.values():
         STATS["resets"] += 1
-        STATS["given"] += bool(row[3]); STATS["returned"] += bool(row[4]); STATS["short"] += bool(row[5]); STATS["held"] += bool(row[1])
+        STATS["given"] += bool(row[3])
+        STATS["returned"] += bool(row[4])
+        STATS["short"] += bool(row[5])
+        STATS["held"] += bool(row[1])
     for s in self.books.shares.values():
         STATS["shares"] += 1
         STATS["expired"] += s.closed_at is not None and s.expires_at is not None
         STATS["period " + s.period] += 1
     STATS["days"] += self.books.offset // 86400
-    with open("/tmp/stateful.stats", "w") as f: f.write(str(STATS) + " steps " + str(type(self).steps))
+    with open("/tmp/stateful.stats", "w") as f:
+        f.write(str(STATS) + " steps " + str(type(self).steps))
     _old(self)
+
+
 LedgerMachine.teardown = teardown
 for name in ("allocate_on_terms", "move_the_clock", "bring_up_to_date", "allocate"):
+
     def wrap(name=name, old=getattr(LedgerMachine, name)):
         def f(self, *a, **k):
             STATS[name] += 1
             return old(self, *a, **k)
+
         return f
+
+
 from tests.stateful import sharing as _s
+
 _o = _s.allocate
+
+
 def counted(books, shares, terms=_s.KEPT):
     STATS["model allocate"] += 1
     STATS["with terms"] += terms is not _s.KEPT
@@ -98,4 +114,6 @@ def counted(books, shares, terms=_s.KEPT):
     except Exception as e:
         STATS["refused " + str(e)] += 1
         raise
+
+
 _s.allocate = counted

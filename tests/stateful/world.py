@@ -29,7 +29,9 @@ from credits.ledger import (
 )
 from credits.ledger.commands import CaptureHold, MakeCharge, Outcome, PlaceHold, Reach, ReleaseHold, Spender
 from credits.ledger.reversals import Reversed, reverse
-from credits.models import CreditPool, Grant, Withdrawal
+from credits.limits import budgets
+from credits.limits.budgets import Subject
+from credits.models import Budget, CreditPool, Grant, Withdrawal
 from credits.pricing import costs, table
 from credits.sharing import allocations, resets, transfers
 from credits.sharing import expiries as ends
@@ -72,6 +74,15 @@ FROM credits_usagerecord r LEFT JOIN credits_shortfall s ON s.charge_id = r.id
 WHERE r.organization_id = %(o)s AND r.kind = 'charge'
 UNION ALL
 SELECT 'quota', q.period || ' ' || q.starts_on, ARRAY[q.used::text] FROM credits_quotausage q WHERE q.organization_id = %(o)s AND q.used > 0
+UNION ALL
+SELECT 'budget', concat_ws(' ', b.scope, coalesce(d.name, u.name, b.model), b.period, b.is_hard::text), ARRAY[b.credits::text, b.since::text]
+FROM credits_budget b LEFT JOIN orgs_department d ON d.id = b.department_id LEFT JOIN orgs_user u ON u.id = b.user_id
+WHERE b.organization_id = %(o)s AND b.archived_at IS NULL
+UNION ALL
+SELECT 'taken', concat_ws(' ', b.scope, coalesce(d.name, u.name, b.model), b.period, 'true', t.starts_on), ARRAY[t.used, t.held]::text[]
+FROM credits_budgetusage t JOIN credits_budget b ON b.id = t.budget_id
+LEFT JOIN orgs_department d ON d.id = b.department_id LEFT JOIN orgs_user u ON u.id = b.user_id
+WHERE b.organization_id = %(o)s AND b.archived_at IS NULL AND b.is_hard AND t.starts_on >= b.since AND (t.used <> 0 OR t.held <> 0)
 UNION ALL
 SELECT 'grant', g.source || ' ' || g.reference, ARRAY[b.credits, b.consumed, b.expired, b.withdrawn]::text[]
 FROM credits_grantbalance b JOIN credits_grant g ON g.id = b.grant_id
@@ -216,6 +227,35 @@ class World:
     def transfer(self, department: str, credits: Decimal) -> None:
         with transactions.durable():
             transfers.move(department=self.departments[department], credits=credits, by=SYSTEM)
+
+    # --- budgets
+
+    def set_budget(self, scope: str, subject: str, period: str, credits: Decimal, *, is_hard: bool) -> None:
+        named = Subject(
+            department=self.departments[subject] if scope == "department" else None,
+            user=self.users[subject] if scope == "member" else None,
+            model=subject if scope == "model" else "",
+        )
+        with transactions.durable():
+            budgets.create(
+                organization=Organization.objects.get(pk=self.organization.pk),
+                subject=named,
+                period=period,
+                credits=credits,
+                is_hard=is_hard,
+                by=SYSTEM,
+            )
+
+    def change_budget(self, place: int, credits: Decimal, *, is_hard: bool) -> None:
+        with transactions.durable():
+            budgets.change(budget=self._budget(place), credits=credits, is_hard=is_hard, by=SYSTEM)
+
+    def archive_budget(self, place: int) -> None:
+        with transactions.durable():
+            budgets.archive(budget=self._budget(place), by=SYSTEM)
+
+    def _budget(self, place: int) -> Budget:
+        return budgets.live().filter(organization=self.organization)[place]
 
     # --- people
 

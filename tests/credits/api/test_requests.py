@@ -21,7 +21,7 @@ def path(scene, row=None, act="") -> str:
     return f"{base}/{row['id']}/{act}" if row is not None else base
 
 
-def asked(scene, who="member", credits="25") -> dict:
+def asked(scene, who="member", credits="25"):
     answer = scene.http(who).post(path(scene), {"credits": credits, "reason": "a load test"})
     return done(answer, 201)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from credits.limits import crossings, telling, watching
 from credits.models import CreditPool, Crossing
+from credits.sharing import resets
 from kit import transactions
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
@@ -87,6 +88,21 @@ class TestAllocations:
             "The amount of 100 is restored on 1 December 2026, 00:00 (Europe/Berlin). "
             "The allocation expires on 24 December 2026, 12:00 (Europe/Berlin). Requests beyond it are refused."
         )
+
+    def test_each_period_is_told_of_and_what_is_due_for_its_reset_is_not(self, team, mia):
+        make.allocate(team, mia, 100, reset_period="daily")
+        make.charged(team, mia, 80)
+        assert len(watch()) == 1
+        with make.later("1 day"):
+            make.charged(team, mia, 80)  # which resets it first
+            assert watch() == [("Mia", "You have used 80.0% of your credits in Acme")]
+            assert watch() == []
+        make.charged(team, mia, 15)
+        with make.later("2 days"):
+            assert watch() == []  # 95 were used of yesterday's
+            resets.run_due()
+            assert watch() == []
+        assert not Crossing.objects.exists()
 
     def test_going_back_makes_the_next_crossing_a_new_one_but_swaying_around_it_does_not(self, team, mia):
         make.charged(team, mia, 70)

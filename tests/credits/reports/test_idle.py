@@ -7,6 +7,7 @@ from django.db import transaction
 
 from credits.models import Allocation
 from credits.reports import idle
+from credits.sharing.allocations import Mode
 from kit.errors import Conflict
 from orgs.audit.events import SYSTEM
 from orgs.models import Organization
@@ -40,7 +41,7 @@ def test_it_is_idle_when_it_was_neither_used_nor_given_lately(team):
         make.charged(team, long_ago, 1)
     with make.later("-3 days"):
         make.charged(team, lately, 1)
-        make.allocate(team, fresh, 10, mode="add")
+        make.allocate(team, fresh, 10, mode=Mode.ADD)
     make.held(team, holding, 1)
     make.captured(make.held(team, never, 1), 0)  # a call that cost nothing uses nothing
     assert found(team) == {never.public_id: 30, long_ago.public_id: 20}

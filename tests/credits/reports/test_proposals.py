@@ -100,7 +100,7 @@ def test_who_runs_out_gets_more_and_who_leaves_credits_unused_less(team):
     assert by_user[bitten.public_id].credits == 500
     assert by_user[bitten.public_id].sentence.endswith("400 is set. 12 requests were refused.")
     assert by_user[short.public_id].sentence == (
-        "Nine of ten times 30 days took at most 300 credits; 200 is set."
+        "Nine times of ten, 30 days took at most 300 credits; 200 is set."
     )
     assert by_user[short.public_id].refused == 0
 

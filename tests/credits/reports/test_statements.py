@@ -16,6 +16,7 @@ from credits.models import Allocation, CreditPool, LedgerEntry, UsageRecord
 from credits.reports import statements
 from credits.reports.months import Month
 from credits.reports.statements import Statement
+from credits.sharing.allocations import Mode
 from kit.errors import DomainError
 from orgs.models import Department, Membership, Organization, User
 from tests.factories import books
@@ -70,7 +71,7 @@ def everything(team: Organization, choice: random.Random, steps: int, turn: Call
     """Do anything that moves credits, in any order: grants, transfers, shares, charges, holds, moves, reversals."""
     departments = [make.department(team, 300), make.department(team, 300)]
     people = [make.member(team, 50, department=one) for one in (departments[0], departments[1], None)]
-    charges, holds = [make.charged(team, people[0], 1)], []
+    charges, holds = [make.charged(team, people[0], 1)], list[UUID]()
     for step in range(steps):
         if step % (steps // 3) == steps // 3 - 1:
             turn()
@@ -93,7 +94,7 @@ def act(  # noqa: C901 - a case for each kind of movement
         case 1:
             make.fund(choice.choice(departments), choice.choice([amount, -amount]))
         case 2:
-            make.allocate(team, who, amount, mode="add")
+            make.allocate(team, who, amount, mode=Mode.ADD)
         case 3 | 4:
             charges.append(make.charged(team, choice.choice([who, None]), amount))
         case 5:
@@ -106,7 +107,7 @@ def act(  # noqa: C901 - a case for each kind of movement
             holds.append(make.held(team, who, 1))  # which moves along with its allocation
             where = choice.choice([*departments, None])
             Membership.objects.filter(organization=team, user=who).update(department=where)
-            make.allocate(team, who, amount, mode="add")
+            make.allocate(team, who, amount, mode=Mode.ADD)
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(one, marks=pytest.mark.slow) for one in range(2, 8))])

@@ -36,6 +36,7 @@ def days(*credits: object) -> list[Decimal]:
         (days(*[0] * 28), 9, False),  # quiet ones do not alarm on little
         (days(*[0] * 28), 11, True),
         (days(*[0, 0, 0, 0, 0, 200, 180] * 4), 700, True),
+        (days(*[0, 0, 0, 0, 0, 200, 180] * 4), 230, False),  # who works on some days is compared with those
         (days(*[10, 400, 30, 250, 900, 60, 120] * 4), 900, False),  # who always varies does not alarm
         (days(*[5] * 6), 1000, False),  # less than a week is no history
     ],

@@ -45,7 +45,7 @@ def confirm(client: Client, page, sheet: str, **options):
     return client.post(f"{IMPORT}confirm/", data, **options)
 
 
-def test_many_chosen_members_get_one_amount_with_its_terms(acme: Team, owner: Client):
+def test_many_chosen_members_get_one_amount_with_its_terms(acme, owner):
     mia, paul = acme.people["mia"], acme.people["paul"]
     answer = choose(owner, [mia, paul], "1,000", mode="add", reset_period="weekly", expires_on="2036-01-31")
     assert "2 members have new allocations. Free in the pool now: 6,950." in text_of(answer)
@@ -54,7 +54,7 @@ def test_many_chosen_members_get_one_amount_with_its_terms(acme: Team, owner: Cl
     assert (row.reset_period, row.expires_at.isoformat()) == ("weekly", "2036-02-01T00:00:00+00:00")
 
 
-def test_one_who_cannot_is_named_and_nobody_gets_anything(acme: Team, owner: Client):
+def test_one_who_cannot_is_named_and_nobody_gets_anything(acme, owner):
     mia, paul = acme.people["mia"], acme.people["paul"]
     answer = choose(owner, [mia, paul], "5")
     page = answer.content.decode()
@@ -68,7 +68,7 @@ def test_one_who_cannot_is_named_and_nobody_gets_anything(acme: Team, owner: Cli
     assert (has(mia), has(paul)) == (1000, 0)
 
 
-def test_everyone_of_a_department_with_one_box_and_nobody_is_refused(managed: Team, owner: Client):
+def test_everyone_of_a_department_with_one_box_and_nobody_is_refused(managed, owner):
     make.revoke(managed.organization, managed.people["mia"])  # else her share would move to this pool
     engineering = managed.people["erin"].memberships.get().department
     data = {"key": "k", "mode": "add", "credits": "10", "everyone": "1", "department": engineering.public_id}
@@ -81,13 +81,13 @@ def test_everyone_of_a_department_with_one_box_and_nobody_is_refused(managed: Te
     assert "Choose at least one member." in text_of(choose(owner, []))
 
 
-def test_a_manager_cannot_choose_somebody_elses_member(managed: Team, manager: Client):
+def test_a_manager_cannot_choose_somebody_elses_member(managed, manager):
     assert managed.people["paul"].name not in text_of(manager.get(MANY))
     assert choose(manager, [managed.people["paul"]]).status_code == 422
     assert "1 member has new allocations" in text_of(choose(manager, [managed.people["erin"]]))
 
 
-def test_a_csv_is_shown_line_by_line_applied_as_shown_and_once(acme: Team, owner: Client):
+def test_a_csv_is_shown_line_by_line_applied_as_shown_and_once(acme, owner):
     mia, paul = acme.people["mia"], acme.people["paul"]
     sheet = f"email;credits;mode\n{mia.email};1500;set\n{paul.email};250.5;add\n"
     entries = LedgerEntry.objects.count()
@@ -107,7 +107,7 @@ def test_a_csv_is_shown_line_by_line_applied_as_shown_and_once(acme: Team, owner
     assert (has(mia), has(paul)) == (1500, Decimal("250.5"))
 
 
-def test_every_fault_of_a_csv_is_named_by_its_line_and_nothing_can_be_applied(acme: Team, owner: Client):
+def test_every_fault_of_a_csv_is_named_by_its_line_and_nothing_can_be_applied(acme, owner):
     mia = acme.people["mia"]
     page = preview(owner, f"email,credits\n{mia.email},5\nnobody@else.example,1\n{mia.email},x\n")
     shown = text_of(page)
@@ -128,7 +128,7 @@ def test_every_fault_of_a_csv_is_named_by_its_line_and_nothing_can_be_applied(ac
     assert owner.post(IMPORT).status_code == 422
 
 
-def test_a_figure_that_changed_since_the_preview_shows_it_anew(acme: Team, owner: Client):
+def test_a_figure_that_changed_since_the_preview_shows_it_anew(acme, owner):
     mia = acme.people["mia"]
     sheet = f"user_id,credits,mode\n{mia.public_id},100,add\n"
     page = preview(owner, sheet)
@@ -142,14 +142,14 @@ def test_a_figure_that_changed_since_the_preview_shows_it_anew(acme: Team, owner
     assert has(mia) == 1300
 
 
-def test_the_present_allocations_are_a_csv_that_changes_nothing(acme: Team, owner: Client):
+def test_the_present_allocations_are_a_csv_that_changes_nothing(acme, owner):
     sheet = owner.get(f"{IMPORT}example/").content.decode()
     assert f"{acme.people['mia'].public_id},1000,set,never," in sheet
     page = preview(owner, "\n".join(one for one in sheet.splitlines() if ",0,set" not in one))
     assert "1,000 1,000" in text_of(page)
 
 
-def test_the_terms_of_one_are_shown_kept_and_taken_off_on_its_page(acme: Team, owner: Client):
+def test_the_terms_of_one_are_shown_kept_and_taken_off_on_its_page(acme, owner):
     mia = acme.people["mia"]
     path = f"/orgs/acme/allocations/{mia.public_id}/"
     data = {"credits": "1000", "mode": "set", "reset_period": "monthly", "expires_on": "2036-01-31"}
@@ -166,9 +166,7 @@ def test_the_terms_of_one_are_shown_kept_and_taken_off_on_its_page(acme: Team, o
     assert (past.status_code, "must not have passed" in text_of(past)) == (422, True)
 
 
-def test_what_new_members_are_given_is_set_and_removed_by_who_shares_out_everything(
-    managed: Team, owner: Client, manager: Client
-):
+def test_what_new_members_are_given_is_set_and_removed_by_who_shares_out_everything(managed, owner, manager):
     managed.on_plan("enterprise")  # which has seats for more
     data = {"role": "member", "credits": "75", "reset_period": "monthly"}
     answer = owner.post(STANDARD, {"key": hidden(owner.get(STANDARD), "key"), **data}, follow=True)
@@ -182,6 +180,6 @@ def test_what_new_members_are_given_is_set_and_removed_by_who_shares_out_everyth
 
 
 @pytest.mark.parametrize("path", [MANY, IMPORT, f"{IMPORT}example/", STANDARD])
-def test_a_plain_member_may_not_and_a_stranger_does_not_know(acme: Team, signed_in, outsider, path):
+def test_a_plain_member_may_not_and_a_stranger_does_not_know(acme, signed_in, outsider, path):
     assert signed_in(acme.people["mia"]).get(path).status_code == 403
     assert signed_in(outsider).get(path).status_code == 404

@@ -132,7 +132,7 @@ def test_a_worker_that_dies_leaves_the_mail_to_the_next_attempt_and_at_last_it_i
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_moment_send_each_mail_once(monkeypatch):
     everybody = {tell(make.user()).user.email for _ in range(12)}
-    sent: list[str] = []
+    sent = []
     monkeypatch.setattr(
         EmailBackend, "send_messages", lambda _, messages: sent.extend(messages[0].to) or len(messages)
     )
