@@ -350,7 +350,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
-    "verify-audit": {"task": "orgs.tasks.verify_audit", "schedule": timedelta(days=1)},
+    "verify-audit": {
+        "task": "orgs.tasks.verify_audit",  # once a day, also where beat is started anew each morning
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "forget-old-answers": {"task": "orgs.tasks.forget_old_answers", "schedule": timedelta(hours=1)},
 }
 

@@ -17,6 +17,7 @@ from credits.api.fields import Body
 from credits.limits import budgets as limits
 from credits.reports import figures, proposals
 from credits.reports.proposals import Accepted
+from credits.sharing import resets
 from kit.errors import ValidationError
 from kit.rest.parsing import body_of
 from kit.rest.schema import Shape, operation
@@ -100,7 +101,9 @@ class Proposals(APIView):
         tag="credits",
     )
     def get(self, request: Request, org_id: str) -> Response:
-        found = proposals.find(organization=_organization(request, org_id), now=timezone.now())
+        organization = _organization(request, org_id)
+        resets.refresh(organization)
+        found = proposals.find(organization=organization, now=timezone.now())
         return Response(
             {
                 "start_date": found.basis.since.isoformat() if found.basis.days else None,

@@ -194,7 +194,8 @@ def _given(body: Body, *, needs_credits: bool) -> dict[str, Any]:
     credits, mode = body.amount("credits"), body.line("mode", longest=8) or Mode.SET
     if mode not in list(Mode):
         body.wrong["mode"] = "must be set or add"
-    if credits is None and (needs_credits or body.has("mode")):
+    changes_else = body.has("notes") or body.has("reset_period") or body.was_given("expires_at")
+    if credits is None and (needs_credits or body.has("mode") or not changes_else):
         body.wrong.setdefault("credits", "is needed")
     period = body.line("reset_period", longest=16)
     if period and period not in Allocation.ResetPeriod.values:
@@ -226,8 +227,6 @@ def _changes(given: Mapping[str, Any]) -> dict[str, Any] | None:
         if given != {"limited": False}:
             raise ValidationError(limited="must be false, and nothing beside it")
         return None
-    if not given:
-        raise ValidationError(credits="is needed, or another field to change")
     return _given(Body(given, allowed=_TERMS), needs_credits=False)
 
 

@@ -227,9 +227,8 @@ def _refuse_malformed(subject: Subject, period: str, credits: Decimal) -> None:
 def _refuse_strangers(organization: Organization, subject: Subject) -> None:
     """Refuse a department that is archived or elsewhere, and who is no member."""
     department, user = subject.department, subject.user
-    if department is not None and (
-        department.organization_id != organization.pk or department.archived_at is not None
-    ):
+    departments = Department.objects.live().filter(organization=organization)
+    if department is not None and not departments.filter(pk=department.pk).exists():
         raise NotFound("There is no such department.")
     members = Membership.objects.live().filter(organization=organization)
     if user is not None and not members.filter(user=user).exists():

@@ -129,7 +129,7 @@ def _notes(sheet: Paper, report: MonthlyReport) -> None:
 
 def _height(rows: int) -> float:
     """Return what a table and its title need; of a long one, what may not be torn apart."""
-    return 22 + 6.6 * min(rows, 8)
+    return 16 + 6.6 * min(rows, 8)
 
 
 def _month(report: MonthlyReport) -> str:

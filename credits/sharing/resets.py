@@ -110,7 +110,7 @@ def catch_up(*, pool_id: int) -> None:
 
 
 def due_refs(pool_ids: Iterable[int], *, at: datetime) -> list[payers.Ref]:
-    """Return the allocations of these pools whose date is past, the first 5,000 by key, to lock them."""
+    """Return the allocations of these pools whose date is past and that have not expired, the first 5,000 by key."""
     lives = Q(expires_at__isnull=True) | Q(expires_at__gt=at)
     due = Allocation.objects.filter(lives, pool_id__in=list(pool_ids), resets_at__lte=at)
     return [("allocation", pk) for pk in due.order_by("pk").values_list("pk", flat=True)[:_TOGETHER]]

@@ -56,8 +56,8 @@ def close(row: Allocation, *, now: datetime, by_expiry: bool = False) -> None:
 
 
 def is_due(row: Allocation, *, now: datetime) -> bool:
-    """Tell whether the allocation's period is over and it has not ended itself."""
-    return row.resets_at is not None and row.resets_at <= now and not has_expired(row, now=now)
+    """Tell whether the allocation's period is over; one that has expired too ends first, and resets no more."""
+    return row.resets_at is not None and row.resets_at <= now
 
 
 def has_expired(row: Allocation, *, now: datetime) -> bool:

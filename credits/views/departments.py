@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from credits import amounts
 from credits.ledger.payers import InsufficientCredits
 from credits.reports import figures
+from credits.sharing import resets
 from credits.views import department_figures, refusals
 from credits.views.department_acts import ACTS
 from credits.views.department_forms import MOST_CHOICES, NameForm, PeopleForm
@@ -206,6 +207,7 @@ def _sight(request: HttpRequest, slug: str) -> Sight:
     organization = pages.organization(request, slug)
     if organization.kind == Organization.Kind.PERSONAL:
         raise Http404  # nobody to divide
+    resets.refresh(organization)
     user = pages.visitor(request)
     may = {
         capability: capabilities.allows(user=user, organization=organization, capability=capability)

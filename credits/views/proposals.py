@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from credits import amounts
 from credits.reports import proposals
 from credits.reports.proposals import Accepted
+from credits.sharing import resets
 from credits.views import refusals
 from kit.errors import DomainError, ValidationError
 from orgs.access import pages
@@ -28,6 +29,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what is proposed, and apply what is chosen of it."""
     organization = pages.organization(request, slug)
     pages.require(request, organization, Capability.BUY)
+    resets.refresh(organization)
     problem, status = "", 200
     if request.method == "POST":
         try:

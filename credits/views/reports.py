@@ -21,6 +21,7 @@ from credits.reports import idle, monthly, monthly_csv, unusual, usage
 from credits.reports.monthly import MonthlyReport
 from credits.reports.months import Month
 from credits.reports.usage import EVERYTHING, Filters
+from credits.sharing import resets
 from credits.views import refusals
 from kit.errors import DomainError
 from orgs.access import capabilities, pages
@@ -53,6 +54,7 @@ class Listed:
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """List the months there is a report of."""
     reading, now = _reading(request, slug), timezone.now()
+    resets.refresh(reading.organization)
     days = _days(request.GET.get("idle", ""))
     quiet = idle.find(organization=reading.organization, within=_allocations(reading), now=now, days=days)
     context = {

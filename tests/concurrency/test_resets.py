@@ -4,11 +4,19 @@ import pytest
 from django.db import connection
 
 from credits.ledger import combining, reconcile
+from credits.ledger.rounds import Attempt, Round
 from credits.models import AllocationReset
 from credits.sharing import expiries, resets
 from kit import transactions
 from kit.errors import DomainError
-from tests.concurrency.racing import race, tally, until_known, without_locks
+from tests.concurrency.racing import (
+    in_another_session,
+    race,
+    tally,
+    until_known,
+    wait_for_a_lock,
+    without_locks,
+)
 from tests.factories import credits as make
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
@@ -67,6 +75,27 @@ def test_a_reset_that_is_raced_by_itself_and_by_spending_is_made_once_and_nobody
         assert (own.used, own.remaining, own.spent) == (20, 0, 40)
     assert make.pool(team).available == 1000 - 4 * 40 - 10
     assert deadlocks() == 0
+
+
+def test_a_reset_waits_for_a_request_that_was_decided_before_the_date_and_counts_it():
+    team = make.team(1000)
+    user = make.member(team)
+    make.allocate(team, user, 20, reset_period="daily")
+    make.charged(team, user, 5)
+
+    def decide():
+        Round([Attempt(make.charge(team, user, 4))], skip_locked=False).run()
+
+    def reset_tomorrow():
+        make.move_clock("1 day")
+        return resets.run_due()
+
+    with in_another_session(decide) as commit:
+        assert race([reset_tomorrow, lambda: (wait_for_a_lock(), commit())])[0] == 1
+    ended = AllocationReset.objects.get()
+    assert (ended.used, ended.remaining, ended.topped_up) == (9, 11, 9)
+    own = make.allocation(team, user)
+    assert (own.remaining, own.used, own.spent) == (20, 0, 9)
 
 
 def test_a_reset_that_is_raced_by_lowering_keeps_what_was_used_since(deadlocks):

@@ -531,7 +531,7 @@ MUTANTS: Final = (
     Mutant(
         "reset without the lock on allocations",
         "credits/sharing/resets.py",
-        "tests/concurrency/test_resets.py::test_a_reset_that_is_raced_by_itself_and_by_spending_is_made_once_and_nobody_spends_more",
+        "tests/concurrency/test_resets.py::test_a_reset_waits_for_a_request_that_was_decided_before_the_date_and_counts_it",
         (
             (
                 "    locked.rows |= payers.lock(due_refs([pool_id], at=statements.clock())).rows\n",
@@ -563,14 +563,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "restore what has expired",
-        "credits/sharing/terms.py",
+        "credits/sharing/resets.py",
         _ENDINGS + "test_one_that_expired_and_is_due_ends_and_does_not_reset",
-        (
-            (
-                "return row.resets_at is not None and row.resets_at <= now and not has_expired(row, now=now)",
-                "return row.resets_at is not None and row.resets_at <= now",
-            ),
-        ),
+        (("filter(lives, pool_id__in=", "filter(pool_id__in="),),
     ),
     Mutant(
         "let resets be changed",

@@ -100,7 +100,7 @@ class TestWho:
 class TestReading:
     def test_names_stand_beside_ids_and_what_changed_beside_what_was(self, team, client, owner):
         text = text_of(client.get(page_of(team)))
-        assert f"Olive Owner {owner.public_id} · 192.0.2.7" in text
+        assert f"Olive Owner {owner.public_id} 192.0.2.7" in text
         assert "time zone UTC → became Asia/Kathmandu" in text
         assert "department none → became Engineering" in text
         assert "role member → became admin" in text

@@ -46,6 +46,14 @@ subjects = st.sampled_from(
         ("model", "house-7"),
     ]
 )
+BUDGETS = [
+    None,
+    (("organization", ""), "month", Decimal(20)),
+    (("organization", ""), "day", Decimal(12)),
+    (("member", "ann"), "week", Decimal(9)),
+    None,
+]
+"""What a story may begin under."""
 periods = st.sampled_from(["day", "week", "month"])
 ceilings = st.sampled_from([Decimal(one) for one in ("5", "20.5", "60", "300")])
 latest = st.integers(0, 7)
@@ -118,8 +126,9 @@ class LedgerMachine(RuleBasedStateMachine):
         period=st.sampled_from(["daily", "monthly", "weekly", None]),
         lasts=st.sampled_from([172_800, None]),
         pace=st.sampled_from([43_200, 0, 0]),
+        budget=st.sampled_from(BUDGETS),
     )
-    def begin(self, shared, calls, markup, overdraft, credits, period, lasts, pace):
+    def begin(self, shared, calls, markup, overdraft, credits, period, lasts, pace, budget):
         books = self.books
         books.shared_spending, (books.daily_calls, books.monthly_calls) = shared, calls
         books.markup_percent = Decimal(markup)
@@ -133,6 +142,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if period is not None:
             self.allocate_on_terms("ann", Decimal(12), "set", period, None)
             self.allocate_on_terms("bob", Decimal(9), "set", "daily", lasts)
+        if budget is not None:
+            self.set_budget(*budget, is_hard=1)
 
     # --- spending
 
@@ -291,6 +302,16 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda books: budgeting.change(books, place, credits, is_hard=is_hard),
             lambda: self.world.change_budget(place, credits, is_hard=is_hard),
         )
+
+    @precondition(lambda self: any(one.is_hard for one in self.books.budgets))
+    @rule(which=latest, member=spenders, beyond=st.booleans(), ttl=st.sampled_from([None, 60, 600]))
+    def spend_to_the_edge_of_a_budget(self, which, member, beyond, ttl):
+        hard = [one for one in self.books.budgets if one.is_hard]
+        budget = hard[which % len(hard)]
+        left = budget.credits - sum(budgeting.taken(self.books, budget, self.books.day(self.books.now)))
+        cost = max(left, Decimal(0)) + (Decimal("0.000001") if beyond else Decimal(0))
+        who = budget.subject if budget.scope == "member" else member
+        self.spend(self.fresh(who, False, Cost("credits", cost), ttl=ttl))
 
     @precondition(lambda self: self.books.budgets)
     @rule(which=latest)

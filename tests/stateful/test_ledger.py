@@ -1,12 +1,15 @@
 """The ledger against a plain model of it: thousands of steps, every balance compared and every law proved after each."""
 
 import sys
+from collections import Counter
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from credits.ledger import charging, holding, overdue, payers, shortfalls
+from tests.stateful.days import DaysMachine
 from tests.stateful.machine import LedgerMachine
 from tests.stateful.world import World
 
@@ -45,6 +48,22 @@ def test_the_ledger_does_in_five_thousand_steps_what_the_model_says(machine):
     live(machine, stories=STEPS // 45 + 1)  # not every story is told to its end
     sys.stdout.write(f"{machine.steps:,} steps\n")
     assert machine.steps >= STEPS
+
+
+def test_amounts_are_restored_day_by_day_as_the_model_says():
+    class Machine(DaysMachine):
+        world = World()
+        resets: ClassVar[Counter[str]] = Counter()
+
+        def teardown(self) -> None:
+            for used, held, _, given, _, missing in self.books.resets.values():
+                found = {"resets": True, "used": used, "held": held, "given": given, "short": missing}
+                self.resets.update(name for name, one in found.items() if one)
+            super().teardown()
+
+    live(Machine, stories=12)
+    sys.stdout.write(f"{Machine.steps:,} steps, {dict(Machine.resets)}\n")
+    assert min(Machine.resets[kind] for kind in ("resets", "used", "held", "given", "short")) > 0
 
 
 @pytest.mark.slow

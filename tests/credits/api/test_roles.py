@@ -22,6 +22,7 @@ SPEND = {"transaction_id": "t", "credits": "1", "org_id": "{org}"}
 SHARE = {"user_id": "{user}", "credits": "90"}
 CAP = {"credits": "500", "period": "day", "is_hard": True}
 OWN = {"user_id": "{engineer}", "credits": "90"}
+ACCEPTED = {"departments": [{"department_id": "{department}", "credits": "90"}]}
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ ENDPOINTS = [
     Endpoint("GET", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
     Endpoint("PUT", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write", {"credits": "9", "is_hard": True}),
     Endpoint("DELETE", f"{CREDITS}/budgets/{{budget}}", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write"),
+    Endpoint("POST", f"{CREDITS}/departments/{{department}}/transfer", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write", {"credits": "1"}),
+    Endpoint("GET", f"{CREDITS}/proposals", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
+    Endpoint("POST", f"{CREDITS}/proposals/apply", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:write", ACCEPTED),
     Endpoint("GET", f"{CREDITS}/usage", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/records", (401, 404, *[200] * 6), (200,) * 4, "credits:read"),
     Endpoint("GET", f"{CREDITS}/ledger", (401, 404, 403, 403, *[200] * 4), (403, 403, 200, 200), "credits:read"),
@@ -84,7 +88,7 @@ def ids(scene: Scene) -> dict[str, str]:
     return {
         "org": scene.org.public_id, "user": member.public_id, "engineer": scene.id_of("engineer"),
         "hold": str(hold), "charge": str(charge), "request": str(make.ask(scene.org, scene.people["colleague"]).pk),
-        "budget": str(make.budget(scene.org, 900).public_id),
+        "budget": str(make.budget(scene.org, 900).public_id), "department": scene.department.public_id,
     }  # fmt: skip
 
 

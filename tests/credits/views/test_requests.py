@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from credits.models import CreditRequest
-from orgs.models import User
+from orgs.models import Membership, User
 from tests.billing_portal.dashboards.story import Team
 from tests.factories import credits as make
 
@@ -42,11 +45,28 @@ def test_a_member_asks_with_the_evidence_before_them_and_takes_it_back(acme: Tea
     answer = ask(mia, "1,500", "  the spring\nrelease", follow=True)
     assert "You asked for 1,500 credits." in text_of(answer)
     row = CreditRequest.objects.get()
-    assert (row.credits, row.reason) == (1500, "the spring release")
+    assert (row.credits, row.reason) == (Decimal(1500), "the spring release")
     again = mia.post(PAGE, {"key": "another", "credits": "1", "reason": "r"})
     assert (again.status_code, "is waiting already" in text_of(again)) == (409, True)
     withdrawn = mia.post(f"{PAGE}{row.pk}/withdraw/", {"key": key_of(answer)}, follow=True)
     assert "Your request is withdrawn." in text_of(withdrawn)
+
+
+def test_burn_rate_and_runway_are_told_once_they_are_known_and_kept_with_the_request(
+    acme: Team, mia: Client, owner: Client
+):
+    user = acme.people["mia"]
+    Membership.objects.filter(user=user).update(joined_at=timezone.now() - timedelta(days=60))
+    for days in range(1, 15):
+        acme.spent(user, "28", days=days)
+    shown = text_of(mia.get(PAGE))
+    for part in ("Left 387.25 of 1,000", "Burn rate 28.02 a day", "Lasts 13 days"):
+        assert part in shown
+    ask(mia)
+    make.allocate(acme.organization, user, 2000)
+    decided = text_of(owner.get(PAGE))
+    for part in ("Left 387.25 of 1,000", "Burn rate 28.02 a day", "Lasts 13 days", "expected; "):
+        assert part in decided, "as of the request"
 
 
 @pytest.mark.parametrize(

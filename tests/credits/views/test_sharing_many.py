@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from credits.models import Allocation, LedgerEntry, StandardAllocation
-from tests.billing_portal.dashboards.story import Team, person
+from tests.billing_portal.dashboards.story import person
 from tests.factories import credits as make
 
 MANY = "/orgs/acme/allocations/many/"
