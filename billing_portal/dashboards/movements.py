@@ -17,6 +17,7 @@ _KINDS: Final = {
     "transfer": ("arrow-right", "", "transferred between pools"),
     "allocate": ("gauge", "accent", "allocated"),
     "deallocate": ("arrow-left", "", "returned"),
+    "reset": ("refresh-cw", "accent", "restored"),
     "expire": ("hourglass", "warn", "expired"),
     "withdraw": ("arrow-down-right", "warn", "withdrawn"),
 }
@@ -41,7 +42,7 @@ def latest(*, organization: Organization) -> list[Movement]:
 
 def _movement(line: EntryLine) -> Movement:
     icon, tone, happened = _KINDS[line.kind]
-    word = {"allocate": "to", "deallocate": "from"}.get(line.kind, "of")
+    word = {"allocate": "to", "deallocate": "from", "reset": "for"}.get(line.kind, "of")
     sentence = f"{happened} {word} {line.member_name}" if line.member_name else happened
     return Movement(
         icon=icon, tone=tone, credits=abs(line.credits), sentence=sentence, reason=line.reason, at=line.at

@@ -11,7 +11,7 @@ from credits import amounts
 from credits.admin.acting import Act, ActingAdmin
 from credits.admin.searching import ORGANIZATION
 from credits.ledger import forgiveness
-from credits.models import Hold, LedgerEntry, Shortfall, UsageRecord, Verification
+from credits.models import AllocationReset, Hold, LedgerEntry, Shortfall, UsageRecord, Verification
 from kit.admin import ReadOnlyAdmin
 from orgs.admin.acts import actor
 
@@ -66,6 +66,23 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
     list_display = ("id", "organization", "kind", "amount", "reason", "made_by", "created_at")
     list_select_related = ("organization",)
     list_filter = ("kind",)
+    search_via = ORGANIZATION
+    ordering = ("-pk",)
+
+
+@admin.register(AllocationReset)
+class AllocationResetAdmin(ReadOnlyAdmin[AllocationReset]):
+    list_display = (
+        "allocation",
+        "organization",
+        "due_at",
+        "amount",
+        "used",
+        "topped_up",
+        "returned",
+        "short",
+    )
+    list_select_related = ("organization", "allocation")
     search_via = ORGANIZATION
     ordering = ("-pk",)
 

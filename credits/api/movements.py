@@ -36,7 +36,7 @@ class RecordShape(answers.ChargeShape):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryShape(Shape):
     id: str
-    kind: Annotated[str, "grant, transfer, allocate, deallocate, expire or withdraw"]
+    kind: Annotated[str, "grant, transfer, allocate, deallocate, reset, expire or withdraw"]
     amount: Annotated[str, "above zero, from the source to the target"]
     source: Annotated[dict[str, str | None] | None, "null: from outside"]
     target: Annotated[dict[str, str | None] | None, "null: out of the organization"]

@@ -26,7 +26,9 @@ def _path(command: Command, limit: dict[str, Any]) -> str:
     if not isinstance(command, Spend) or command.spender.user_id is None:
         return "/billing/"
     page = _page(command.organization_id)
-    if page and limit.get("kind") != "quota":  # a quota counts calls, which nobody gives
+    if (
+        page and "needed" in limit and limit.get("kind") != "quota"
+    ):  # a quota counts calls, which nobody gives
         return f"{page}?{urlencode({'needed': limit['needed']})}"
     return page or "/billing/"
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 
 from credits import amounts
 from credits.amounts import ZERO
@@ -193,8 +193,8 @@ def exists(*, organization: Organization, month: Month, now: datetime) -> bool:
 
 def _begins(organization: Organization) -> datetime:
     """Return when the books of an organization begin: credits that it brought along may be older than it."""
-    first = Grant.objects.filter(organization=organization).order_by("created_at").first()
-    return min(organization.created_at, first.created_at) if first is not None else organization.created_at
+    first = Grant.objects.filter(organization=organization).aggregate(at=Min("created_at"))["at"]
+    return min(organization.created_at, first or organization.created_at)
 
 
 def _rows(

@@ -7,9 +7,8 @@ would have been refused under it. It takes at least 28 days of use, and says how
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from credits.limits import budgets
 from credits.limits.budgets import Subject
 from credits.models import Allocation, Budget, DailyUsage, Refusal
 from credits.reports import calendars, needs
+from credits.reports.proposed import Basis, ForDepartment, ForMember, Proposals, Why
 from credits.sharing import allocations
 from credits.sharing.allocations import Mode, Share
 from kit import transactions
@@ -29,85 +29,10 @@ from orgs.audit.events import Actor
 from orgs.models import Department, Organization
 
 MOST_DAYS: Final = 91
-LEAST_DAYS: Final = 28
 _SPANS: Final = {"daily": 1, "weekly": 7, "monthly": 30, "never": 30}
 _UNUSED_BELOW: Final = Decimal("0.7")
 """Of an amount: who needs less than this leaves credits unused."""
 _WORDS: Final = {"daily": "day", "weekly": "week", "monthly": "30 days", "never": "30 days"}
-
-
-class Why(StrEnum):
-    """What a proposal answers."""
-
-    RUNS_OUT = "runs_out"
-    UNUSED = "unused"
-    BUDGET = "budget"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
-    """The whole days that proposals rest on; `is_enough` tells whether there are any."""
-
-    since: date
-    until: date
-
-    @property
-    def days(self) -> int:
-        """How many they are."""
-        return (self.until - self.since).days + 1
-
-    @property
-    def is_enough(self) -> bool:
-        """Whether anything can be said."""
-        return self.days >= LEAST_DAYS
-
-    def all(self) -> list[date]:
-        """Return every one of them."""
-        return [self.since + timedelta(days=at) for at in range(self.days)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForMember:
-    """Another amount for one allocation; `refused` is what of the past use would not have fitted into it."""
-
-    user_id: str
-    name: str
-    why: Why
-    now: Decimal
-    credits: Decimal
-    refused: Decimal
-    sentence: str
-
-    @property
-    def choice(self) -> str:
-        """Return what a box on a form carries."""
-        return f"{self.user_id} {amounts.text(self.credits)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForDepartment:
-    """A soft monthly budget; `now` is the present one, None where there is none."""
-
-    department_id: str
-    name: str
-    now: Decimal | None
-    credits: Decimal
-    refused: Decimal
-    sentence: str
-
-    @property
-    def choice(self) -> str:
-        """Return what a box on a form carries."""
-        return f"{self.department_id} {amounts.text(self.credits)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposals:
-    """What the portal proposes, and on how many days it rests."""
-
-    basis: Basis
-    members: list[ForMember]
-    departments: list[ForDepartment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +130,7 @@ def _for_member(row: Allocation, by_day: list[Decimal], bitten: int) -> ForMembe
         now=row.allocated,
         credits=set_to,
         refused=needs.refused(by_day=by_day, span=span, credits=credits),
-        sentence=_said(row, needed, amount, bitten),
+        sentence=_said(row, needed, amount, needs.refused(by_day=by_day, span=span, credits=amount), bitten),
     )
 
 
@@ -214,16 +139,18 @@ def _amount(row: Allocation) -> Decimal:
     return row.amount if row.reset_period != "never" else row.remaining
 
 
-def _said(row: Allocation, needed: Decimal, amount: Decimal, bitten: int) -> str:
+def _said(row: Allocation, needed: Decimal, amount: Decimal, lost: Decimal, bitten: int) -> str:
     span = _WORDS[row.reset_period]
     has = "is left and does not come again" if row.reset_period == "never" else "is set"
-    said = (
-        f"Nine times of ten, {span} took at most {amounts.display_short(needed)} credits; "
-        f"{amounts.display_short(amount)} {has}."
-    )
+    took = f"Nine times of ten, {span} took at most {amounts.display_short(needed)} credits"
+    said = [f"{took}; {amounts.display_short(amount)} {has}."]
+    if lost and amount:
+        said.append(f"{amounts.display_short(lost)} credits of the past use would not have fitted into it.")
     if bitten:
-        return f"{said} {bitten:,} request{'s were' if bitten != 1 else ' was'} refused."
-    return f"{said} Nothing is left." if row.remaining == 0 and row.reset_period != "never" else said
+        said.append(f"{bitten:,} request{'s were' if bitten != 1 else ' was'} refused.")
+    elif row.remaining == 0 and row.reset_period != "never":
+        said.append("Nothing is left.")
+    return " ".join(said)
 
 
 def _for_departments(organization: Organization, basis: Basis) -> list[ForDepartment]:

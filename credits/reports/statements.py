@@ -285,11 +285,8 @@ def _uses(
 ) -> tuple[list[_Use], list[_Use]]:
     """Return what each payer gave between the instants, and after them; one by one where the payer moved meanwhile."""
     rows: Any = UsageRecord.objects.filter(
-        Q(pool__isnull=False) | Q(allocation__isnull=False),
-        organization=organization,
-        created_at__gte=since,
-        credits__gt=0,
-    )
+        organization=organization, created_at__gte=since, credits__gt=0
+    )  # what took credits has a payer
     rows = rows.annotate(during=Q(created_at__lt=until))
     sums = rows.exclude(allocation__in=moving).values_list("pool", "allocation", "during")
     singly = rows.filter(allocation__in=moving).values_list(

@@ -22,8 +22,10 @@ from kit.errors import ValidationError
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_LINES: Final = 5_000
-COLUMNS: Final = ("email", "user_id", "credits", "mode", "reset_period", "expires_at", "notes")
+COLUMNS: Final = ("email", "user_id", "name", "credits", "mode", "reset_period", "expires_at", "notes")
+"""`name` is for who reads the file; nobody is found by it."""
 _LONGEST: Final = {"email": 254, "user_id": 64, "notes": 500}
+_NAMES: Final = ("email", "user_id", "name")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _NEVER: Final = "never"
@@ -53,12 +55,13 @@ def read(data: bytes, *, zone: ZoneInfo) -> list[Line]:
     """Return the lines of a CSV: UTF-8 with or without a byte order mark, split by comma or semicolon.
 
     The head names the columns: `credits` and one of `email` and `user_id` at least. Raises ValidationError (file) where
-    it cannot be read as a whole; what is wrong with one line stands with that line.
+    it cannot be read as a whole; what is wrong with one line stands with that line. A line that only names somebody says
+    nothing and is left out.
     """
     head, rows = _rows(_decoded(data))
-    lines = [_line(number, head, cells, zone) for number, cells in rows]
+    lines = [_line(number, head, cells, zone) for number, cells in rows if _says_something(head, cells)]
     if not lines:
-        raise ValidationError(file="has no line below its head")
+        raise ValidationError(file="has no line below its head that says something")
     if len(lines) > MOST_LINES:
         raise ValidationError(file=f"has more than {MOST_LINES:,} lines")
     return lines
@@ -111,6 +114,10 @@ def _numbered(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             number = reader.line_num + 1
     except csv.Error:
         raise ValidationError(file=f"cannot be read from line {number} on: look at its quotes") from None
+
+
+def _says_something(head: list[str], cells: list[str]) -> bool:
+    return any(cell.strip() for name, cell in zip(head, cells, strict=False) if name not in _NAMES)
 
 
 def _line(number: int, head: list[str], cells: list[str], zone: ZoneInfo) -> Line:

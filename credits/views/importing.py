@@ -1,8 +1,6 @@
 """Sharing out from a CSV: look at every line before and after, then apply exactly what was shown, or nothing."""
 
-import csv
 import hashlib
-import io
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -14,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from credits import amounts
+from credits.models import Allocation
 from credits.reports import figures
 from credits.sharing import previews, resets, sheets
 from credits.sharing.previews import Preview, PreviewChanged
@@ -21,6 +20,7 @@ from credits.sharing.reach import Reach
 from credits.sharing.terms import KEEP
 from credits.views import allocations, many, pools, refusals
 from credits.views.forms import SheetForm
+from kit import spreadsheets
 from kit.errors import DomainError, ValidationError
 from orgs.access import pages
 
@@ -78,24 +78,27 @@ def confirm(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def example(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return the members within reach with what they have, as a CSV to change and import."""
+    """Return the members within reach with what they have, as a CSV to change and import.
+
+    Lines of members without an allocation only name them: as they stand they change nothing.
+    """
     within = allocations.reach_of(request, slug)
     resets.refresh(within.organization)
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["user_id", "credits", "mode", "reset_period", "expires_at"])
     rows = figures.allocation_rows(organization=within.organization).filter(closed_at=None)
     had = {row.user_id: row for row in rows}
+    lines = [spreadsheets.line(("user_id", "name", "credits", "mode", "reset_period", "expires_at"))]
     for member in within.members():
         row = had.get(member.user_id)
-        writer.writerow(
-            [member.user.public_id, amounts.text(row.allocated), "set", row.reset_period, row.expires_at.isoformat() if row.expires_at else ""]
-            if row is not None
-            else [member.user.public_id, "0", "set", "", ""]
-        )  # fmt: skip
-    response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
+        terms = _terms(row) if row is not None else ("", "", "", "")
+        lines.append(spreadsheets.line((member.user.public_id, member.user.name, *terms)))
+    response = HttpResponse("".join(lines), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="allocations-{slug}.csv"'
     return response
+
+
+def _terms(row: Allocation) -> tuple[str, str, str, str]:
+    ends = row.expires_at.isoformat() if row.expires_at is not None else ""
+    return amounts.text(row.allocated), "set", row.reset_period, ends
 
 
 def _preview(

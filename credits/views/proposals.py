@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from credits import amounts
-from credits.reports import proposals
+from credits.reports import proposals, proposed
 from credits.reports.proposals import Accepted
 from credits.sharing import resets
 from credits.views import refusals
@@ -41,7 +41,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "organization": organization,
         "found": found,
-        "least_days": proposals.LEAST_DAYS,
+        "least_days": proposed.LEAST_DAYS,
         "problem": problem,
         "key": pages.new_key(),
         "chosen": set(request.POST.getlist("member") + request.POST.getlist("department")),

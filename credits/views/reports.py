@@ -114,13 +114,13 @@ def month(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     if wanted == "csv":
         text = monthly_csv.text(report).encode()
         return _file(text, monthly_csv.name(report, "csv"), "text/csv; charset=utf-8")
-    months = monthly.months(organization=reading.organization, now=now)
+    known = {"organization": reading.organization, "now": now}
     context = {
         "organization": reading.organization,
         "reading": reading,
         "report": report,
-        "is_first": report.month == months[-1],
-        "is_present": report.month == months[0],
+        "has_previous": monthly.exists(month=report.month.previous, **known),
+        "has_following": monthly.exists(month=report.month.following, **known),
     }
     return _page(request, reading, "credits/report.html", context)
 

@@ -16,6 +16,7 @@ _PAYERS: Final = "tests/credits/ledger/test_payers.py::"
 _REVERSALS: Final = "tests/credits/ledger/test_reversals.py::"
 _SHARING: Final = "tests/credits/sharing/test_allocations.py::"
 _QUOTAS: Final = "tests/credits/limits/test_quotas.py::"
+_BUDGETS: Final = "tests/credits/limits/test_budgets.py::"
 _RESETS: Final = "tests/credits/sharing/test_resets.py::"
 _ENDINGS: Final = "tests/credits/sharing/test_expiries.py::"
 _PERIODS: Final = "tests/credits/sharing/test_periods.py::"
@@ -573,6 +574,36 @@ MUTANTS: Final = (
         _RESETS + "TestEvidence::test_is_never_changed",
         (("SELECT portal_make_append_only(ARRAY['credits_allocationreset']);", "SELECT 1;"),),
         in_database=True,
+    ),
+    Mutant(
+        "let the last request go beyond a budget",
+        "credits/limits/ceilings.py",
+        _BUDGETS + "TestHard::test_lets_through_to_the_last_credit_and_refuses_what_goes_beyond",
+        (("starts_on is None or least >= needed:", "starts_on is None or least > -needed:"),),
+    ),
+    Mutant(
+        "reserve nothing of a budget for holds",
+        "credits/ledger/spending.py",
+        _BUDGETS + "TestHard::test_lets_through_to_the_last_credit_and_refuses_what_goes_beyond",
+        (("    book.capped.hold(ceilings.of(stands), hold, hold.credits)\n", ""),),
+    ),
+    Mutant(
+        "leave ended holds in a budget",
+        "credits/ledger/holding.py",
+        _BUDGETS + "TestHard::test_holds_leave_it_when_they_end",
+        (("    book.capped.hold(ceilings.of(stands), hold, -hold.credits)\n", ""),),
+    ),
+    Mutant(
+        "keep corrections from a budget",
+        "credits/ledger/books.py",
+        _BUDGETS + "TestHard::test_gets_back_what_a_reversal_gives_back",
+        (("        ceilings.count(records)\n", "        pass\n"),),
+    ),
+    Mutant(
+        "begin a hard budget without waiting for spends in flight",
+        "credits/limits/beginnings.py",
+        "tests/concurrency/test_budgets.py::test_one_that_is_made_waits_for_spends_in_flight_and_counts_them",
+        (("        payers.lock([(kind, key) for key in keys])\n", "        list(keys)\n"),),
     ),
     Mutant(
         "set the overdraft below what is used",

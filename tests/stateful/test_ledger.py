@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from credits.ledger import charging, holding, overdue, payers, shortfalls
+from credits.limits import ceilings
+from tests.stateful import budgeting
+from tests.stateful.ceilings import CeilingsMachine
 from tests.stateful.days import DaysMachine
 from tests.stateful.machine import LedgerMachine
 from tests.stateful.world import World
@@ -45,7 +48,7 @@ def live(machine, *, stories, phases=(Phase.generate, Phase.shrink)):
 
 
 def test_the_ledger_does_in_five_thousand_steps_what_the_model_says(machine):
-    live(machine, stories=STEPS // 45 + 1)  # not every story is told to its end
+    live(machine, stories=STEPS // 42 + 1)  # not every story is told to its end
     sys.stdout.write(f"{machine.steps:,} steps\n")
     assert machine.steps >= STEPS
 
@@ -64,6 +67,63 @@ def test_amounts_are_restored_day_by_day_as_the_model_says():
     live(Machine, stories=12)
     sys.stdout.write(f"{Machine.steps:,} steps, {dict(Machine.resets)}\n")
     assert min(Machine.resets[kind] for kind in ("resets", "used", "held", "given", "short")) > 0
+
+
+class Budgeted(CeilingsMachine):
+    """Counts what becomes of spending under budgets."""
+
+    found: ClassVar[Counter[str]] = Counter()
+
+    def both(self, model, real):
+        outcome = super().both(model, real)
+        self.found[outcome[1] if isinstance(outcome[1], str) else "done"] += 1
+        return outcome
+
+    def teardown(self) -> None:
+        for budget in self.books.budgets:
+            over = sum(budgeting.taken(self.books, budget, budget.since)) > budget.credits
+            self.found["beyond"] += budget.is_hard and over
+            self.found[budget.scope] += budget.is_hard
+        super().teardown()
+
+
+def test_budgets_let_through_what_the_model_says():
+    class Machine(Budgeted):
+        world = World()
+
+    Machine.found.clear()
+    live(Machine, stories=12)
+    sys.stdout.write(f"{Machine.steps:,} steps, {dict(Machine.found)}\n")
+    wanted = ("budget_exceeded", "beyond", "organization", "department", "member", "model")
+    assert min(Machine.found[kind] for kind in wanted) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "name", "wrong"),
+    [
+        (overdue, "of_budget", lambda ceiling, starts_on: []),
+        (ceilings.Counts, "refuse", lambda self, standing, by, day, needed: None),
+        (ceilings.Counts, "hold", lambda self, of, hold, credits: None),
+        (ceilings, "count", lambda records: None),
+    ],
+    ids=[
+        "overdue holds keep budgets",
+        "hard is soft",
+        "holds are not counted",
+        "corrections are not counted",
+    ],
+)
+def test_a_broken_budget_is_found(monkeypatch, module, name, wrong):
+    """Negative control of the stories under budgets."""
+
+    class Machine(Budgeted):
+        world = World()
+
+    monkeypatch.setattr(module, name, wrong)
+    with pytest.raises(AssertionError):
+        live(Machine, stories=60, phases=[Phase.generate])
+    sys.stdout.write(f"found within {Machine.steps:,} steps\n")
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from credits import amounts
 from credits.ledger.payers import InsufficientCredits
 from credits.models import Budget, DailyUsage, Refusal
 from credits.reports import needs, proposals
-from credits.reports.proposals import Accepted, Why
+from credits.reports.proposals import Accepted
+from credits.reports.proposed import Proposals, Why
 from kit.errors import DomainError, ValidationError
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
@@ -70,7 +71,7 @@ def used(team: Organization, user: User, a_day: object, *, days: int = 90, depar
     )  # fmt: skip
 
 
-def found(team: Organization) -> proposals.Proposals:
+def found(team: Organization) -> Proposals:
     return proposals.find(organization=team, now=datetime.now(UTC))
 
 
@@ -100,7 +101,8 @@ def test_who_runs_out_gets_more_and_who_leaves_credits_unused_less(team):
     assert by_user[bitten.public_id].credits == 500
     assert by_user[bitten.public_id].sentence.endswith("400 is set. 12 requests were refused.")
     assert by_user[short.public_id].sentence == (
-        "Nine times of ten, 30 days took at most 300 credits; 200 is set."
+        "Nine times of ten, 30 days took at most 300 credits; 200 is set. "
+        "300 credits of the past use would not have fitted into it."
     )
     assert by_user[short.public_id].refused == 0
 

@@ -22,7 +22,7 @@ def test_reads_every_column_in_any_order_and_what_is_empty_stays_as_it_is():
     full, bare = read(
         "Credits, notes,user_id,email,MODE,reset_period,expires_at\n"
         '12.5,"for, the sprint",usr_a,A@x.example,ADD,Monthly,2027-03-28\n\n,,\n'
-        "0,,usr_b\n"
+        "0,,usr_b\n,,usr_c\n"
     )
     assert (full.number, full.email, full.user_id, full.credits) == (
         2,
@@ -48,7 +48,7 @@ def test_reads_what_spreadsheets_write(mark, end):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (",5,,,", "names nobody"), ("a,,,,", "credits is empty"), ("a,-1,,,", "credits must be"), ("a,1e3,,,", "credits must be"),
+        (",5,,,", "names nobody"), ("a,,add,,", "credits is empty"), ("a,-1,,,", "credits must be"), ("a,1e3,,,", "credits must be"),
         ("a,0.0000001,,,", "6 decimal places"), ("a,1000000001,,,", "at most"), ('a,"1,000",,,', "plain digits"), ("a,5,take,,", "mode must be"),
         ("a,5,,yearly,", "reset_period must be"), ("a,5,,,tomorrow", "expires_at must be"), ("a,5,,,2027-02-30", "expires_at must be"),
         ("a,5,,,2027-01-31T12:00:00", "expires_at must be"), ("a,5,,,9999-12-31", "expires_at must be"), ("a,5,,,,x", "more fields"),
@@ -65,7 +65,7 @@ def test_names_what_is_wrong_with_a_line_and_reads_the_next(row, said):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "empty"), (b"email,credits\n", "no line"), (b"email\na\n", "needs the column credits"), (b"credits\n5\n", "needs the column"),
+        (b"", "empty"), (b"email,credits\n", "no line"), (b"email,credits\na,\n", "no line"), (b"email\na\n", "needs the column credits"), (b"credits\n5\n", "needs the column"),
         (b"email,credits,colour\na,5,red\n", "colour"), (b"email,credits,credits\na,5,6\n", "twice"), (b"\xff\xfe\x00", "UTF-8"),
         (b"email,credits\na\x00,5\n", "not text"), (b'email,credits\n"a,5\n', "from line 2"), (b"x" * (1024 * 1024 + 1), "1 MiB"),
         (b"email,credits\n" + b"a,5\n" * 5001, "5,000 lines"),

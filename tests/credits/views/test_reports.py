@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.mail import EmailMultiAlternatives
+from django.core import mail
 from django.db import transaction
 from django.test import Client
 
@@ -19,9 +19,9 @@ from credits.reports.months import Month
 from credits.sharing import allocations, transfers
 from orgs.audit.events import SYSTEM
 from orgs.models import Department, User
+from orgs.notices import mails
 from orgs.notices.kinds import Kind
 from orgs.notices.models import Notice
-from orgs.notices.signals import mail_composed
 from tests.billing_portal.dashboards.story import Team, days_ago, person
 
 SignIn = Callable[[User], Client]
@@ -119,7 +119,10 @@ def test_the_page_says_what_the_file_says(acme: Team, owner: Client):
         "PDF",
     ):
         assert figure in page.replace(" .000001", ".000001").replace(" .499999", ".499999"), figure
-    assert "10,000" not in page
+    links = re.findall(rf'href="{REPORTS}(\d\d\d\d-\d\d)/', answer.content.decode())
+    assert links == [str(BEFORE), str(THIS)]
+    assert str(BEFORE.previous) not in owner.get(f"{REPORTS}{BEFORE}/").content.decode()
+    assert str(THIS.following) not in owner.get(f"{REPORTS}{THIS}/").content.decode()
     listed = owner.get(REPORTS).content.decode()
     assert listed.index(f"{THIS}/") < listed.index(f"{LAST}/") < listed.index(f"{BEFORE}/")
     assert f"{BEFORE.previous}/" not in listed
@@ -171,11 +174,18 @@ class TestOnTheFirst:
         assert whole.title == f"Acme used 35 credits in {LAST.first:%B %Y}"
         assert part.title == f"Engineering used 25 credits in {LAST.first:%B %Y}"
         assert whole.path == MONTH
-        files = self.attached(part)
-        assert list(files) == [f"acme-{part.subject}-{LAST}.pdf", f"acme-{part.subject}-{LAST}.csv"]
-        assert "Engineering" not in files[f"acme-{part.subject}-{LAST}.csv"]
-        assert "Closing balance,674.5,,699.5" in files[f"acme-{part.subject}-{LAST}.csv"]
-        assert "Closing balance,4857.499999,,4892.5" in self.attached(whole)[f"acme-{LAST}.csv"]
+        assert mails.send_due(now=datetime.now(UTC) + timedelta(minutes=1)) == 2
+        files = {
+            message.to[0]: {name: content for name, content, _ in message.attachments}
+            for message in mail.outbox
+        }
+        mine, theirs = files[str(acme.owner.email)], files[str(acme.people["max"].email)]
+        named = f"acme-{part.subject}-{LAST}"
+        assert list(theirs) == [f"{named}.pdf", f"{named}.csv"]
+        assert theirs[f"{named}.pdf"].startswith(b"%PDF-")
+        assert "Paul Pool" not in theirs[f"{named}.csv"]
+        assert "Closing balance,674.5,,699.5" in theirs[f"{named}.csv"]
+        assert "Closing balance,4857.499999,,4892.5" in mine[f"acme-{LAST}.csv"]
 
     def test_the_month_ends_on_the_organization_s_wall(self, acme: Team):
         type(acme.organization).objects.update(time_zone="America/New_York")
@@ -186,15 +196,6 @@ class TestOnTheFirst:
         assert {one.crossing for one in Notice.objects.all()} == {str(BEFORE)}
         monthly_mails.tell_due(now=ended)
         assert {one.crossing for one in Notice.objects.all()} == {str(BEFORE), str(LAST)}
-
-    @staticmethod
-    def attached(notice: Notice) -> dict[str, str]:
-        message = EmailMultiAlternatives()
-        mail_composed.send(sender=Notice, notice=notice, message=message)
-        return {
-            name: content if isinstance(content, str) else content.decode("latin-1")
-            for name, content, _ in message.attachments
-        }
 
 
 def key_of(page: str) -> str:

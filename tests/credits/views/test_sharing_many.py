@@ -144,8 +144,10 @@ def test_a_figure_that_changed_since_the_preview_shows_it_anew(acme, owner):
 
 def test_the_present_allocations_are_a_csv_that_changes_nothing(acme, owner):
     sheet = owner.get(f"{IMPORT}example/").content.decode()
-    assert f"{acme.people['mia'].public_id},1000,set,never," in sheet
-    page = preview(owner, "\n".join(one for one in sheet.splitlines() if ",0,set" not in one))
+    assert f"{acme.people['mia'].public_id},Mia Member,1000,set,never," in sheet
+    assert f"{acme.people['paul'].public_id},Paul Pool,,,,\r\n" in sheet, "who has none only has a name there"
+    page = preview(owner, sheet)
+    assert [one.line.user_id for one in page.context["seen"].changes] == [acme.people["mia"].public_id]
     assert "1,000 1,000" in text_of(page)
 
 
