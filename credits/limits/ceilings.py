@@ -121,8 +121,8 @@ class Counts:
 
     def refuse(self, standing: Standing, by: By, day: date, needed: Decimal) -> None:
         """Raise BudgetExceeded, of the budget that has least left, where one has less than is needed."""
-        left = _left(of(standing), self.taken, by, day)
-        _refuse(standing, left, needed)
+        if standing.hard_budgets:
+            _refuse(standing, _left(of(standing), self.taken, by, day), needed)
 
     def hold(self, ceilings: Iterable[Ceiling], hold: Hold, credits: Decimal) -> None:
         """Count what a hold reserves; below zero where it ends."""

@@ -114,7 +114,7 @@ def month(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     if wanted == "csv":
         text = monthly_csv.text(report).encode()
         return _file(text, monthly_csv.name(report, "csv"), "text/csv; charset=utf-8")
-    known = {"organization": reading.organization, "now": now}
+    known: dict[str, Any] = {"organization": reading.organization, "now": now}
     context = {
         "organization": reading.organization,
         "reading": reading,

@@ -14,7 +14,8 @@ from credits.ledger import checking, rebuilding, reconcile
 from credits.ledger.payers import InsufficientCredits
 from credits.models import Allocation, AllocationReset, LedgerEntry
 from credits.sharing import resets
-from credits.sharing.allocations import KEEP, AllocationInUse, Mode
+from credits.sharing.allocations import AllocationInUse, Mode
+from credits.sharing.terms import KEEP
 from kit.errors import ValidationError
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
