@@ -225,7 +225,7 @@ def _balances(organization: Organization) -> dict[Ref, Decimal]:
     pools = CreditPool.objects.filter(organization=organization)
     shares = Allocation.objects.filter(organization=organization)
     found: dict[Ref, Decimal] = {
-        ("pool", pk): left for pk, left in pools.values_list("pk", F("available"))
+        ("pool", pk): left for pk, left in pools.values_list("pk", F("available") + F("held"))
     }
     return found | {
         ("allocation", pk): left for pk, left in shares.values_list("pk", F("remaining") + F("held"))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from credits.ledger import charging, holding, overdue, payers, shortfalls
+from credits.ledger import charging, holding, overdue, payers, shortfalls, standing
 from credits.limits import ceilings
+from credits.sharing import expiries, resets
 from tests.stateful import budgeting
 from tests.stateful.ceilings import CeilingsMachine
 from tests.stateful.days import DaysMachine
@@ -143,3 +144,25 @@ def test_a_rule_that_is_broken_is_found(machine, monkeypatch, module, name, wron
     with pytest.raises(AssertionError):
         live(machine, stories=150, phases=[Phase.generate])
     sys.stdout.write(f"found within {machine.steps:,} steps\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "name", "wrong"),
+    [
+        (resets, "due_refs", lambda pool_ids, *, at: []),
+        (expiries, "over_refs", lambda pool_ids, *, at: []),
+        (standing.Standing, "pool_behind", lambda self, *, ends_hold: None),
+    ],
+    ids=["nothing resets", "nothing ends", "spent of a period that is over"],
+)
+def test_a_rule_of_periods_that_is_broken_is_found(monkeypatch, module, name, wrong):
+    """Negative control of the days."""
+
+    class Machine(DaysMachine):
+        world = World()
+
+    monkeypatch.setattr(module, name, wrong)
+    with pytest.raises(AssertionError):
+        live(Machine, stories=60, phases=[Phase.generate])
+    sys.stdout.write(f"found within {Machine.steps:,} steps\n")
