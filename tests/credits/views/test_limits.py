@@ -21,7 +21,7 @@ def page(acme):
 
 
 def key_of(client: Client, path: str) -> str:
-    return re.search(r'name="key" value="([0-9a-f]+)"', client.get(path).content.decode())[1]
+    return re.findall(r'name="key" value="([0-9a-f]+)"', client.get(path).content.decode())[0]
 
 
 def post(client, path, page, **values):
