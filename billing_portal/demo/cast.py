@@ -27,6 +27,8 @@ class Member:
     ends_in_days: int = 0
     """When the allocation expires; 0 is never."""
     daily_calls: int = 0
+    yesterday: int = 1
+    """How many times as many calls it was yesterday: one person's day stands out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +120,16 @@ _DEPARTMENTS: Final = ("Engineering", "Marketing", "Sales", "Support")
 _SMALL: Final = {0: "350", 1: "290", 3: "420", 6: "250"}
 """Shares that four weeks of use nearly or wholly eat up, so that every state of a bar is on screen."""
 
+_UNUSUAL: Final = 12
+"""Whose yesterday is far above their usual days."""
+
 _ACME_EXTRAS: Final = tuple(
     Member(
         email=person.email,
         department=_DEPARTMENTS[index % 4],
         credits=_SMALL.get(index, ("800", "400", "")[index % 3]) if index < 60 else "",
         daily_calls=(6, 4, 2)[index % 3] if index < 18 else 0,
+        yesterday=9 if index == _UNUSUAL else 1,
     )
     for index, person in enumerate(EXTRAS)
 )

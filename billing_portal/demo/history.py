@@ -49,7 +49,8 @@ def _commands(organization: Organization) -> Iterator[MakeCharge]:
         if day in known:
             continue
         for member in _members(organization):
-            for call in range(_calls(organization, member, day)):
+            calls = _calls(organization, member, day) * (member.yesterday if offset == 1 else 1)
+            for call in range(calls):
                 command = _call(organization, member.email, users[member.email], day, call, zone)
                 if command.occurred_at is not None and command.occurred_at <= now:
                     yield command

@@ -37,8 +37,8 @@ def dates_of(request: Request, organization: Organization) -> tuple[date, date]:
     """Return the days asked for, in the organization's calendar; the last 30 unless told."""
     today = timezone.now().astimezone(ZoneInfo(organization.time_zone)).date()
     days = lists.whole(request, "days", default=_DAYS, least=1, most=_LONGEST_DAYS)
-    until = _date(request, "end_date") or today
-    since = _date(request, "start_date") or until - timedelta(days=days - 1)
+    until = lists.day(request, "end_date") or today
+    since = lists.day(request, "start_date") or until - timedelta(days=days - 1)
     if since > until:
         raise ValidationError(start_date="must not be after end_date")
     if (until - since).days >= _LONGEST_DAYS:
@@ -74,19 +74,6 @@ def filters_of(request: Request, organization: Organization) -> Filters:
         provider=lists.text(request, "provider"),
         model=lists.text(request, "model"),
     )
-
-
-def _date(request: Request, name: str) -> date | None:
-    given = lists.text(request, name, longest=10)
-    if not given:
-        return None
-    try:
-        found = date.fromisoformat(given)
-    except ValueError:
-        found = date.min
-    if not date(2000, 1, 1) <= found <= date(2200, 1, 1):
-        raise ValidationError(**{name: "must be a date such as 2027-01-31"})
-    return found
 
 
 def _narrowed(allowed: tuple[Any, ...] | None, wanted: Any) -> tuple[Any, ...]:

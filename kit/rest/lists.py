@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -126,6 +127,20 @@ def text(request: Request, name: str, *, longest: int = 200) -> str:
     if "\x00" in given or any("\ud800" <= character <= "\udfff" for character in given):
         raise ValidationError(**{name: "NUL and halves of surrogate pairs are no text."})
     return given
+
+
+def day(request: Request, name: str) -> date | None:
+    """Return a date of the query, None where it is not given; raises ValidationError (422) for what is none of this age."""
+    given = text(request, name, longest=10)
+    if not given:
+        return None
+    try:
+        found = date.fromisoformat(given)
+    except ValueError:
+        found = date.min
+    if not date(2000, 1, 1) <= found <= date(2200, 1, 1):
+        raise ValidationError(**{name: "must be a date such as 2027-01-31"})
+    return found
 
 
 def choice(request: Request, name: str, *, of: Sequence[str], default: str = "") -> str:

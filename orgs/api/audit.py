@@ -71,7 +71,7 @@ class Audit(APIView):
 
 
 def _search(request: Request, organization: Organization) -> Search:
-    since, until = _date(request, "start_date"), _date(request, "end_date")
+    since, until = lists.day(request, "start_date"), lists.day(request, "end_date")
     if since is not None and until is not None and since > until:
         raise ValidationError(start_date="must not be after end_date")
     first, last = evidence.days(since=since, until=until, organization=organization)
@@ -83,19 +83,6 @@ def _search(request: Request, organization: Organization) -> Search:
         text=text,
         named=labels.named(organization=organization, text=text) if text else (),
     )
-
-
-def _date(request: Request, name: str) -> date | None:
-    given = lists.text(request, name, longest=10)
-    if not given:
-        return None
-    try:
-        found = date.fromisoformat(given)
-    except ValueError:
-        found = date.min
-    if not date(2000, 1, 1) <= found <= date(2200, 1, 1):
-        raise ValidationError(**{name: "must be a date such as 2027-01-31"})
-    return found
 
 
 def _file(organization: Organization, search: Search) -> HttpResponseBase:
