@@ -9,10 +9,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 
-from kit import spreadsheets
+from kit import instants, spreadsheets
 from orgs import labels
 from orgs.audit import trail
 from orgs.audit.models import AuditEvent
@@ -154,14 +153,6 @@ def _shown(value: Any, names: Mapping[str, str]) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_shown(one, names)}" for name, one in value.items())
     text = str(value)
-    if isinstance(value, str) and _INSTANT.fullmatch(text) and (at := _instant(text)) is not None:
+    if isinstance(value, str) and _INSTANT.fullmatch(text) and (at := instants.utc(text)) is not None:
         return date_format(timezone.localtime(at), "j M Y, H:i")
     return names.get(text, text)
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        at = parse_datetime(text)
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None

@@ -6,6 +6,7 @@ ends. The count is exact unless a process is killed, which loses at most what it
 """
 
 import atexit
+import contextlib
 import json
 import logging
 import time
@@ -247,4 +248,11 @@ def _add(tallies: Mapping[_Key, _Tally], *, late: bool) -> set[_Key]:
     return {(o, m, c, kind, s) for o, m, c, kind, s in statements.rows(_ADD, late, json.dumps(rows))}
 
 
-atexit.register(flush)
+def _flush_at_exit() -> None:
+    """Write the last counts, if there is still a database; nobody reads a log any more that says there is none."""
+    logging.disable()
+    with contextlib.suppress(Exception):
+        flush()
+
+
+atexit.register(_flush_at_exit)

@@ -10,14 +10,13 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.utils.dateparse import parse_datetime
-
 from credits import amounts
 from credits.amounts import ZERO
 from credits.models import Allocation
 from credits.sharing import periods
 from credits.sharing.allocations import Mode
 from credits.sharing.terms import KEEP, Expiry
+from kit import instants
 from kit.errors import ValidationError
 
 MOST_BYTES: Final = 1024 * 1024
@@ -181,12 +180,12 @@ def _expiry(given: Mapping[str, str], zone: ZoneInfo, faults: list[str]) -> Expi
         return None
     try:
         day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
-        at = parse_datetime(text) if day is None else None
     except ValueError:
-        day = at = None
+        day = None
+    at = instants.utc(text) if day is None else None
     if day is not None and date(2000, 1, 1) <= day <= date(2200, 1, 1):
         return last_day(day, zone=zone)
-    if at is None or at.tzinfo is None or not 2000 <= at.year <= 2200:
+    if at is None or not 2000 <= at.year <= 2200:
         faults.append("expires_at must be a date such as 2027-01-31, a time with its offset, or never.")
         return KEEP
     return at

@@ -7,8 +7,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from django.utils.dateparse import parse_datetime
-
+from kit import instants
 from kit.errors import ValidationError
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -89,17 +88,13 @@ class Fields:
         return known.get(found)
 
     def instant(self, name: str) -> datetime | None:
-        """Return an RFC 3339 time with its offset, None where it was not given."""
+        """Return an RFC 3339 time in UTC, None where it was not given."""
         found = self.text_or_none(name)
         if found is None:
             return None
-        try:
-            at = parse_datetime(found)
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
+        at = instants.utc(found)
+        if at is None:
             self.wrong[name] = "A time such as 2027-01-31T12:00:00Z is expected."
-            return None
         return at
 
     def whole(self, name: str, *, least: int = 0, most: int) -> int | None:

@@ -258,10 +258,14 @@ class TestTerms:
         assert (only["allocation"]["allocated"], only["allocation"]["next_reset_at"]) == ("7", None)
         assert only["allocation"]["expires_at"] is None
 
+    def test_take_a_time_of_any_offset_and_answer_in_utc(self, scene, owner):
+        body = done(share(owner, scene, credits="140", expires_at="2036-02-01T00:00:00+16:00"))
+        assert body["allocation"]["expires_at"] == "2036-01-31T08:00:00Z"
+
     @pytest.mark.parametrize(
         "terms",
         [{"reset_period": "yearly"}, {"expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": "tomorrow"},
-         {"expires_at": "2036-01-31"}, {"expires_at": 5}],
+         {"expires_at": "2036-01-31"}, {"expires_at": 5}, {"expires_at": "9999-12-31T23:59:59-23:59"}],
     )  # fmt: skip
     def test_that_cannot_be_are_422(self, scene, owner, terms):
         [name] = terms
