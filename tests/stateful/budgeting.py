@@ -13,20 +13,20 @@ def create(books: Books, scope: str, subject: str, period: str, credits: Decimal
         raise Refused("not_found")
     if scope == "member" and not books.members[subject].is_live:
         raise Refused("not_found")
-    made = Budget(scope, subject, period, credits, is_hard, _first(books.day(books.now), period))
+    made = Budget(scope, subject, period, credits, is_hard, _since(books, period))
     _refuse_twin(books, made)
     books.budgets.append(made)
 
 
 def change(books: Books, place: int, credits: Decimal, *, is_hard: bool) -> None:
-    """Set another ceiling; one that hardens counts from its present period on."""
+    """Set another ceiling; one that hardens begins to count anew."""
     books.tick()
     budget = books.budgets[place]
     if budget.is_hard != is_hard:
         twin = Budget(budget.scope, budget.subject, budget.period, credits, is_hard, budget.since)
         _refuse_twin(books, twin)
         if is_hard:
-            budget.since = _first(books.day(books.now), budget.period)
+            budget.since = _since(books, budget.period)
     budget.credits, budget.is_hard = credits, is_hard
 
 
@@ -49,7 +49,7 @@ def refuse(books: Books, by: By, credits: Decimal) -> None:
     places = [
         place
         for place, hold in enumerate(books.holds)
-        if _counts(least, hold.whose) and _first(hold.day, least.period) == start
+        if hold.credits and _counts(least, hold.whose) and _first(hold.day, least.period) == start
     ]
     raise Refused("budget_exceeded", places=places)
 
@@ -82,6 +82,11 @@ def _counts(budget: Budget, by: By) -> bool:
     return {"department": by.department, "member": by.member, "model": by.model}[
         budget.scope
     ] == budget.subject
+
+
+def _since(books: Books, period: str) -> date:
+    """Return the first day that one set now counts: no change of time zone leads further back than two days."""
+    return _first(books.day(books.now) - timedelta(days=2), period)
 
 
 def _first(day: date, period: str) -> date:

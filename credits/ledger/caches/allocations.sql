@@ -8,14 +8,18 @@ WITH moved AS (
 ), held AS (
   SELECT allocation_id AS id, sum(credits) AS credits FROM credits_hold
   WHERE organization_id = %(organization)s AND status = 'active' AND allocation_id IS NOT NULL GROUP BY 1
+), reversed AS MATERIALIZED (
+  SELECT r.allocation_id, r.credits, c.created_at
+  FROM credits_usagerecord r JOIN credits_usagerecord c ON c.id = r.corrects
+  WHERE r.organization_id = %(organization)s AND r.kind = 'reversal' AND r.allocation_id IS NOT NULL
+), taken AS (
+  SELECT allocation_id, credits, created_at FROM credits_usagerecord
+  WHERE organization_id = %(organization)s AND kind <> 'reversal' AND allocation_id IS NOT NULL
+  UNION ALL
+  SELECT allocation_id, -credits, created_at FROM reversed
 ), spent AS (
-  SELECT u.allocation_id AS id, sum(CASE u.kind WHEN 'reversal' THEN -u.credits ELSE u.credits END) AS credits,
-         sum(CASE u.kind WHEN 'reversal' THEN -u.credits ELSE u.credits END)
-           FILTER (WHERE coalesce(c.created_at, u.created_at) >= a.opened_at) AS of_period
-  FROM credits_usagerecord u
-  JOIN credits_allocation a ON a.id = u.allocation_id
-  LEFT JOIN credits_usagerecord c ON c.id = u.corrects AND u.kind = 'reversal'
-  WHERE u.organization_id = %(organization)s AND u.allocation_id IS NOT NULL GROUP BY 1
+  SELECT t.allocation_id AS id, sum(t.credits) AS credits, sum(t.credits) FILTER (WHERE t.created_at >= a.opened_at) AS of_period
+  FROM taken t JOIN credits_allocation a ON a.id = t.allocation_id GROUP BY 1
 ), said AS (
   SELECT a.id, jsonb_build_object('remaining', a.remaining, 'held', a.held, 'used', a.used, 'spent', a.spent) AS stored,
          jsonb_build_object(
