@@ -37,7 +37,7 @@ def reverse(
     """Give back `credits` of a charge, or all it cost: first what is still owed for it, then what was taken.
 
     What staff have forgiven nobody paid, so it does not come back. What was taken returns to the allocation if it is
-    open and the charge lies in its present period, else to its pool; if the grant that it was of has expired
+    open and the charge lies in its present period, else to the pool that it came from then; if the grant that it was of has expired
     meanwhile, it is granted anew for 30 days.
     Raises NotFound outside `organization_id` (None is any), ValidationError beyond the cost, IdempotencyConflict where
     it was reversed with other figures.
@@ -76,13 +76,23 @@ def _charge(charge_id: UUID, organization_id: int | None) -> UsageRecord:
 
 
 def _rows_to_lock(charge: UsageRecord) -> list[payers.Ref]:
-    """Return the payer, its pool where that is an allocation, and the organization's, where all returns at last."""
+    """Return the payer, its pools where that is an allocation, and the organization's, where all returns at last."""
     refs: set[payers.Ref] = {payers.organization_pool(charge.organization_id)}
     if charge.allocation is not None:
         refs |= {("allocation", charge.allocation.pk), ("pool", charge.allocation.pool_id)}
+        refs.add(("pool", _fed_by(charge, charge.allocation)))
     if charge.pool_id is not None:
         refs.add(("pool", charge.pool_id))
     return list(refs)
+
+
+def _fed_by(charge: UsageRecord, allocation: Allocation) -> int:
+    """Return the key of the pool that the allocation came from when it was charged, wherever it comes from now."""
+    if charge.created_at >= allocation.opened_at:
+        return allocation.pool_id
+    fed = LedgerEntry.objects.filter(target_allocation=allocation, created_at__lte=charge.created_at)
+    newest = fed.order_by("-created_at", "-pk").values_list("source_pool_id", flat=True).first()
+    return newest or allocation.pool_id
 
 
 def _refuse_moved(locked: payers.Locked) -> None:
@@ -157,8 +167,8 @@ def _return(
 ) -> None:
     """Give credits back to the row that paid.
 
-    An allocation that is closed or in a later period passes them on to its pool, and the pool of an archived
-    department to the organization's.
+    An allocation that is closed or in a later period passes them on to the pool that it came from then, and the pool
+    of an archived department to the organization's.
     """
     row.spent -= credits
     payers.put_back(row, credits)
@@ -173,7 +183,7 @@ def _return(
         row.used -= credits
         return
     else:
-        pool = locked.pool(row.pool_id)
+        pool = locked.pool(_fed_by(charge, row))
         made.append(entries.deallocate(allocation=row, pool=pool, **terms))
     if pool.department is not None and pool.department.archived_at is not None:
         own = locked.pool(payers.organization_pool(charge.organization_id)[1])

@@ -21,9 +21,9 @@ from credits.ledger import statements
 from credits.limits import beginnings, calendar
 from credits.models import Budget
 from kit import transactions
-from kit.errors import AlreadyExists, NotFound, ValidationError
+from kit.errors import AlreadyExists, Conflict, NotFound, ValidationError
 from orgs.audit import events
-from orgs.audit.events import Actor
+from orgs.audit.events import Act, Actor
 from orgs.models import Department, Membership, Organization, User
 
 _LONGEST_MODEL: Final = 128
@@ -87,8 +87,8 @@ class BudgetState:
 
     @property
     def percent(self) -> Decimal:
-        """How much of it is used, with one place."""
-        return amounts.percentage(self.used, self.budget.credits)
+        """How much of it is used, with one place; 0 where more came back than was used."""
+        return amounts.percentage(max(self.used, ZERO), self.budget.credits)
 
 
 def create(
@@ -105,6 +105,17 @@ def create(
     Raises ValidationError, NotFound for a department or member of another organization, AlreadyExists (409) where such
     a budget is set.
     """
+    made, act = make(
+        organization=organization, subject=subject, period=period, credits=credits, is_hard=is_hard
+    )
+    _record(made, act, by=by)
+    return made
+
+
+def make(
+    *, organization: Organization, subject: Subject, period: str, credits: Decimal, is_hard: bool
+) -> tuple[Budget, Act]:
+    """Create it and leave the act to record to the caller, who makes many before the audit head; see `create`."""
     transactions.require()
     _refuse_malformed(subject, period, credits)
     _refuse_strangers(organization, subject)
@@ -121,14 +132,13 @@ def create(
         period=period,
         credits=credits,
         is_hard=is_hard,
-        since=calendar.first_day(today, period),
+        since=beginnings.first_day(today, period),
         created_at=statements.clock(),
     )
     _save(budget)
     if is_hard:
         beginnings.begin(budget)
-    _audit(budget, "budget.created", {}, by=by)
-    return budget
+    return budget, _act(budget, "budget.created", {})
 
 
 def change(*, budget: Budget, credits: Decimal, is_hard: bool, by: Actor) -> Budget:
@@ -137,21 +147,35 @@ def change(*, budget: Budget, credits: Decimal, is_hard: bool, by: Actor) -> Bud
     Saying what is set already writes nothing. Raises NotFound for one that is archived, AlreadyExists (409) where the
     other kind is set too.
     """
+    changed, act = alter(budget=budget, credits=credits, is_hard=is_hard)
+    if act is not None:
+        _record(changed, act, by=by)
+    return changed
+
+
+def alter(*, budget: Budget, credits: Decimal, is_hard: bool) -> tuple[Budget, Act | None]:
+    """Change it and leave the act to record to the caller, None where nothing changes; see `change`.
+
+    Payers come before budgets in the order of locks, so whether it becomes hard is looked at before and again.
+    """
     transactions.require()
     _refuse_malformed(EVERYBODY, budget.period, credits)
+    hardens = is_hard and live().filter(pk=budget.pk, is_hard=False).exists()
+    if hardens:
+        beginnings.lock_payers(budget.organization)
     budget = _locked(budget)
     if (budget.credits, budget.is_hard) == (credits, is_hard):
-        return budget
+        return budget, None
     begins, before = is_hard and not budget.is_hard, _terms(budget)
+    if begins and not hardens:
+        raise Conflict("This budget was made soft just now; look again.")
     if begins:
-        beginnings.lock_payers(budget.organization)
-        budget.since = calendar.first_day(_today(budget.organization), budget.period)
+        budget.since = beginnings.first_day(_today(budget.organization), budget.period)
     budget.credits, budget.is_hard = credits, is_hard
     _save(budget)
     if begins:
         beginnings.begin(budget)
-    _audit(budget, "budget.changed", before, by=by)
-    return budget
+    return budget, _act(budget, "budget.changed", before)
 
 
 def archive(*, budget: Budget, by: Actor) -> None:
@@ -160,7 +184,7 @@ def archive(*, budget: Budget, by: Actor) -> None:
     budget = _locked(budget)
     budget.archived_at = statements.clock()
     budget.save(update_fields=["archived_at"])
-    _audit(budget, "budget.archived", _terms(budget), by=by)
+    _record(budget, _act(budget, "budget.archived", _terms(budget)), by=by)
 
 
 def live() -> QuerySet[Budget]:
@@ -282,13 +306,10 @@ def _named(budget: Budget) -> str:
     return budget.user.public_id if budget.user is not None else budget.model
 
 
-def _audit(budget: Budget, action: str, before: dict[str, str | bool], *, by: Actor) -> None:
+def _act(budget: Budget, action: str, before: dict[str, str | bool]) -> Act:
     after = {} if budget.archived_at is not None else _terms(budget)
-    events.record(
-        organization=budget.organization.public_id,
-        by=by,
-        action=action,
-        target=str(budget.public_id),
-        before=before,
-        after=after,
-    )
+    return Act(action=action, target=str(budget.public_id), before=before, after=after)
+
+
+def _record(budget: Budget, act: Act, *, by: Actor) -> None:
+    events.record_all(organization=budget.organization.public_id, by=by, acts=[act])

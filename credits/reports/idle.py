@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 
 from credits.amounts import ZERO
+from credits.ledger import payers
 from credits.models import Allocation, DailyUsage, LedgerEntry
 from credits.reports import calendars
 from credits.sharing import allocations
@@ -73,15 +74,37 @@ def revoke(
 ) -> Decimal:
     """Revoke these members' allocations, all or none; returns how many credits went back.
 
-    Raises Conflict where one of them is not idle any more.
+    Raises Conflict where one of them is not idle any more, looked at again under the lock.
     """
     transactions.require()
-    found = {one.user_id: one for one in find(organization=organization, within=within, now=now, days=days)}
-    if not user_ids or not set(user_ids) <= set(found):
-        raise Conflict("An allocation of these is in use by now, or was revoked; look again.")
-    chosen = list(within.filter(user__public_id__in=user_ids).select_related("user"))
-    allocations.revoke_all(organization=organization, users=[row.user for row in chosen], by=by)
-    return total([found[user_id] for user_id in set(user_ids)])
+    chosen = within.filter(user__public_id__in=user_ids)
+    seen = _chosen(organization=organization, within=chosen, user_ids=user_ids, now=now, days=days)
+    rows = list(chosen.select_related("user"))
+    locked = payers.lock([ref for row in rows for ref in (("pool", row.pool_id), ("allocation", row.pk))])
+    again = _chosen(organization=organization, within=chosen, user_ids=user_ids, now=now, days=days)
+    moved = any(("pool", row.pool_id) not in locked.rows for row in chosen)
+    if again != seen or moved:
+        raise _in_use()
+    return allocations.revoke_all(organization=organization, users=[row.user for row in rows], by=by)
+
+
+def _chosen(
+    *,
+    organization: Organization,
+    within: QuerySet[Allocation],
+    user_ids: Collection[str],
+    now: datetime,
+    days: int,
+) -> list[Idle]:
+    """Return how the chosen ones stand; raises Conflict where one is not idle."""
+    found = find(organization=organization, within=within, now=now, days=days)
+    if not user_ids or {one.user_id for one in found} != set(user_ids):
+        raise _in_use()
+    return found
+
+
+def _in_use() -> Conflict:
+    return Conflict("An allocation of these is in use by now, or was revoked; look again.")
 
 
 def _latest(rows: Any, column: str, by: str) -> Subquery:

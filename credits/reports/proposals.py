@@ -16,8 +16,7 @@ from django.db.models import Min, Sum
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.limits import budgets
-from credits.limits.budgets import Subject
+from credits.limits import budgets, departments
 from credits.models import Allocation, Budget, DailyUsage, Refusal
 from credits.reports import calendars, needs
 from credits.reports.proposed import Basis, ForDepartment, ForMember, Proposals, Why
@@ -25,6 +24,7 @@ from credits.sharing import allocations
 from credits.sharing.allocations import Mode, Share
 from kit import transactions
 from kit.errors import ValidationError
+from orgs.audit import events
 from orgs.audit.events import Actor
 from orgs.models import Department, Organization
 
@@ -60,12 +60,24 @@ def apply(
 ) -> tuple[list[Allocation], list[Budget]]:
     """Set the accepted amounts and budgets, all or none; lowered ones first, so that they pay for the raised ones.
 
-    Raises ValidationError where nothing or something unknown is accepted, and what `allocations.assign_all` and
-    `budgets.create` raise.
+    Raises ValidationError where nothing or something unknown is accepted, Conflict (409) where a budget is hard by now,
+    and what `allocations.assign_all` and `budgets.create` raise.
     """
     transactions.require()
     if not accepted.members and not accepted.departments:
         raise ValidationError(accepted="Choose at least one proposal.")
+    shares = _shares(organization, accepted)
+    prepared = allocations.prepare(organization=organization, shares=shares) if shares else None
+    if prepared is not None and any(row.closed_at is not None for row in prepared.rows):
+        raise _closed()
+    made = departments.set_all(organization=organization, credits=accepted.departments)
+    given = allocations.give(prepared=prepared, by=by) if prepared is not None else []
+    if made.acts:
+        events.record_all(organization=organization.public_id, by=by, acts=made.acts)
+    return given, made.budgets
+
+
+def _shares(organization: Organization, accepted: Accepted) -> list[Share]:
     present = {
         row.user.public_id: row
         for row in Allocation.objects.filter(
@@ -73,16 +85,15 @@ def apply(
         ).select_related("user")
     }
     if len(present) != len(accepted.members):
-        raise ValidationError(user_id="One of them has no open allocation any more.")
+        raise _closed()
     order = sorted(
         present, key=lambda user_id: (accepted.members[user_id] - present[user_id].allocated, user_id)
     )
-    shares = [Share(user=present[one].user, credits=accepted.members[one], mode=Mode.SET) for one in order]
-    given = allocations.assign_all(organization=organization, shares=shares, by=by) if shares else []
-    set_ = [
-        _budget(organization, key, credits, by=by) for key, credits in sorted(accepted.departments.items())
-    ]
-    return given, set_
+    return [Share(user=present[one].user, credits=accepted.members[one], mode=Mode.SET) for one in order]
+
+
+def _closed() -> ValidationError:
+    return ValidationError(user_id="One of them has no open allocation any more.")
 
 
 def _basis(organization: Organization, now: datetime) -> Basis:
@@ -204,27 +215,3 @@ def _refusals(organization: Organization, basis: Basis) -> dict[UUID, int]:
         organization=organization, limit="allocation", hour__date__gte=basis.since, user__isnull=False
     )
     return dict(rows.values_list("user_id").annotate(sum=Sum("count")).order_by())
-
-
-def _budget(organization: Organization, department_id: str, credits: Decimal, *, by: Actor) -> Budget:
-    """Set the department's soft monthly budget, or change it."""
-    department = Department.objects.live().filter(organization=organization, public_id=department_id).first()
-    if department is None:
-        raise ValidationError(department_id="There is no such department.")
-    present = (
-        budgets.live()
-        .filter(
-            organization=organization,
-            scope="department",
-            department=department,
-            period="month",
-            is_hard=False,
-        )
-        .first()
-    )
-    if present is not None:
-        return budgets.change(budget=present, credits=credits, is_hard=False, by=by)
-    subject = Subject(department=department)
-    return budgets.create(
-        organization=organization, subject=subject, period="month", credits=credits, is_hard=False, by=by
-    )

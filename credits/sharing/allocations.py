@@ -8,20 +8,20 @@ from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
-from uuid import UUID
 
 from credits import amounts
 from credits.amounts import ZERO
 from credits.ledger import corrections, entries, payers, pools, statements
 from credits.ledger.payers import InsufficientCredits, Locked
 from credits.models import Allocation, CreditPool, LedgerEntry
-from credits.sharing import expiries, resets, terms
+from credits.sharing import expiries, grounds, resets, terms
+from credits.sharing.grounds import Ground
 from credits.sharing.terms import KEEP, Expiry
 from kit import transactions
 from kit.errors import Conflict, NotFound, ValidationError
 from orgs.audit import events
 from orgs.audit.events import Act, Actor
-from orgs.models import Department, Membership, Organization, User
+from orgs.models import Department, Organization, User
 
 _NO_TERMS: Final = ((None, None), ("never", "never"))
 """Before and after, where an allocation neither resets nor ends."""
@@ -78,6 +78,21 @@ class Share:
     expires_at: Expiry = KEEP
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Shares whose members and payers are locked; nothing is given yet."""
+
+    organization: Organization
+    shares: Sequence[Share]
+    ground: Ground
+
+    @property
+    def rows(self) -> list[Allocation]:
+        """Return the members' locked allocations, in the order asked."""
+        own = {row.user_id: row for row in self.ground.locked.rows.values() if isinstance(row, Allocation)}
+        return [own[share.user.pk] for share in self.shares]
+
+
 def assign(*, organization: Organization, share: Share, by: Actor) -> Allocation:
     """Set a member's amount, or add to it; see `assign_all`."""
     return assign_all(organization=organization, shares=[share], by=by)[0]
@@ -90,25 +105,39 @@ def assign_all(*, organization: Organization, shares: Sequence[Share], by: Actor
     where a pool has too little, AllocationInUse (409) where an amount is below what is used and held, NotFound for
     somebody who is not a member, ValidationError for what is no amount, no period or no expiry that lies ahead.
     """
+    return give(prepared=prepare(organization=organization, shares=shares), by=by)
+
+
+def prepare(*, organization: Organization, shares: Sequence[Share], ground: Ground | None = None) -> Prepared:
+    """Lock what giving these shares takes; raises what `assign_all` does for wrong amounts and members.
+
+    Who takes other locks too takes them between this and `give`, which ends at the audit head. `ground` is what the
+    caller has locked for these members already.
+    """
     transactions.require()
     _refuse_malformed(shares)
-    members = _lock_members(organization, shares)
-    sources = _sources(organization, [members[share.user.pk] for share in shares])
-    locked = _lock(organization, sources)
+    if ground is None:
+        ground = grounds.lock(organization=organization, users=[share.user.pk for share in shares])
+    return Prepared(organization=organization, shares=shares, ground=ground)
+
+
+def give(*, prepared: Prepared, by: Actor) -> list[Allocation]:
+    """Give what was prepared; see `assign_all`."""
+    organization, shares, locked = prepared.organization, prepared.shares, prepared.ground.locked
     now = statements.clock()
     for share in shares:
         terms.refuse_wrong(reset_period=share.reset_period, expires_at=share.expires_at, now=now)
     expired = expiries.close_locked(locked, now=now)
     restored = resets.run_locked(locked, now=now)
-    own = {row.user_id: row for row in locked.rows.values() if isinstance(row, Allocation)}
-    given = [own[share.user.pk] for share in shares]
+    told = resets.by_pool(restored)
+    given = prepared.rows
     before = [_terms(row) for row in given]
     made: list[LedgerEntry] = []
     for share, row in zip(shares, given, strict=True):
-        made += _give(locked, row, locked.pool(sources[share.user.pk].pk), share, now=now, by=by)
+        made += _give(prepared.ground, row, share, now=now, by=by)
     _write(locked, made, given)
     corrections.settle_shortfalls(locked, organization)
-    resets.tell_all(locked, restored)
+    resets.tell_all(locked, told)
     expiries.tell(organization, expired)
     events.record_all(
         organization=organization.public_id,
@@ -127,19 +156,22 @@ def revoke(*, organization: Organization, user: User, by: Actor, limited: bool =
     seen = Allocation.objects.filter(organization=organization, user=user).first()
     if seen is None:
         raise NotFound("This member has no allocation.")
-    return _revoke(organization, [seen], by=by, limited=limited)[0]
+    [row], _ = _revoke(organization, [seen], by=by, limited=limited)
+    return row
 
 
 def revoke_all(
     *, organization: Organization, users: Collection[User], by: Actor, archived: Department | None = None
-) -> None:
+) -> Decimal:
     """Close what these members have open, all at once: one by one would wait for a pool while holding the audit head.
 
+    Returns how many credits went back from their allocations, as the entries have it.
     `archived` names a department that is being archived: what its pool has left goes back to the organization's.
     """
     transactions.require()
     seen = Allocation.objects.filter(organization=organization, user__in=users, closed_at__isnull=True)
-    _revoke(organization, list(seen), by=by, limited=True, archived=archived)
+    _, returned = _revoke(organization, list(seen), by=by, limited=True, archived=archived)
+    return returned
 
 
 def _revoke(
@@ -149,7 +181,7 @@ def _revoke(
     by: Actor,
     limited: bool,
     archived: Department | None = None,
-) -> list[Allocation]:
+) -> tuple[list[Allocation], Decimal]:
     emptied = CreditPool.objects.filter(department=archived).first() if archived is not None else None
     own = pools.of_organization(organization) if emptied is not None else None
     refs: list[payers.Ref] = [("pool", pool.pk) for pool in (own, emptied) if pool is not None]
@@ -164,6 +196,7 @@ def _revoke(
     for row in rows:
         made += _close(row, locked.pool(row.pool_id), by=by)
         row.is_limited = limited
+    returned = sum((one.amount for one in made), ZERO)
     if own is not None and emptied is not None and locked.pool(emptied.pk).available > ZERO:
         source = locked.pool(emptied.pk)
         made.append(
@@ -183,7 +216,7 @@ def _revoke(
             before=before[row.pk],
             after={"allocated": amounts.text(row.used + row.held), "limited": limited},
         )
-    return rows
+    return rows, returned
 
 
 def _refuse_malformed(shares: Sequence[Share]) -> None:
@@ -195,60 +228,17 @@ def _refuse_malformed(shares: Sequence[Share]) -> None:
         raise ValidationError(credits="must be 0 or more, and at most 1,000,000,000")
 
 
-def _lock_members(organization: Organization, shares: Sequence[Share]) -> dict[UUID, Membership]:
-    """Lock the memberships, so that nobody is given credits while they are being removed."""
-    live = Membership.objects.live().select_for_update(no_key=True, of=("self",)).select_related("department")
-    found = live.filter(organization=organization, user__in=[share.user for share in shares]).order_by("pk")
-    members: dict[UUID, Membership] = {membership.user_id: membership for membership in found}
-    if len(members) != len(shares):
-        raise NotFound("There is no such member.")
-    if organization.kind == Organization.Kind.PERSONAL:
-        raise Conflict("A personal organization has no allocations; its pool pays.")
-    return members
-
-
-def _sources(organization: Organization, members: Sequence[Membership]) -> dict[UUID, CreditPool]:
-    """Return the pool of each member's credits: their department's if it is funded, else the organization's."""
-    departments = {one.department_id for one in members if one.department_id is not None}
-    funded = {pool.department_id: pool for pool in CreditPool.objects.filter(department__in=departments)}
-    own = pools.of_organization(organization)
-    return {one.user_id: funded.get(one.department_id, own) for one in members}
-
-
-def _lock(organization: Organization, sources: dict[UUID, CreditPool]) -> Locked:
-    """Lock the members' allocations, made where missing, the pools they come from and those they came from.
-
-    What is due or over of these pools is locked too: it comes before anything is given.
-    """
-    now = statements.clock()
-    missing = [
-        Allocation(organization=organization, user_id=user, pool=pool, opened_at=now, closed_at=now)
-        for user, pool in sources.items()
-    ]
-    Allocation.objects.bulk_create(missing, ignore_conflicts=True)
-    present = Allocation.objects.filter(organization=organization, user__in=list(sources))
-    pool_ids = {pool.pk for pool in sources.values()}
-    refs: list[payers.Ref] = []
-    for pk, pool_id in present.values_list("pk", "pool_id"):
-        refs.append(("allocation", pk))
-        pool_ids.add(pool_id)
-    refs += [("pool", pool_id) for pool_id in pool_ids]
-    return payers.lock([*refs, *resets.due_refs(pool_ids, at=now), *expiries.over_refs(pool_ids, at=now)])
-
-
 def _give(
-    locked: Locked, allocation: Allocation, pool: CreditPool, share: Share, *, now: datetime, by: Actor
+    ground: Ground, allocation: Allocation, share: Share, *, now: datetime, by: Actor
 ) -> list[LedgerEntry]:
+    is_more = share.mode == Mode.ADD
+    pool = ground.source(allocation.user_id)
+    if is_more and not share.credits and allocation.closed_at is None:
+        pool = ground.locked.pool(allocation.pool_id)  # terms alone move no credits
     made: list[LedgerEntry] = []
-    moves = allocation.closed_at is None and allocation.pool_id != pool.pk
-    kept = allocation.remaining if moves else ZERO  # what is added to comes along from the other pool
-    if allocation.closed_at is not None:
-        terms.reopen(allocation, now=now)
-        allocation.pool, allocation.amount = pool, allocation.held
-    elif moves:
-        made += _return_rest(allocation, locked.pool(allocation.pool_id), by=by)
-        allocation.opened_at, allocation.pool, allocation.used = now, pool, ZERO
-        allocation.amount = kept + allocation.held
+    if allocation.closed_at is not None or allocation.pool_id != pool.pk:
+        made += _begin(allocation, ground.origin(allocation), pool, now=now, by=by)
+    kept = sum((entry.amount for entry in made), ZERO)  # what is added to comes along from the other pool
     terms.change(
         allocation,
         reset_period=share.reset_period,
@@ -257,7 +247,6 @@ def _give(
         now=now,
     )
     allocation.notes = share.notes or allocation.notes
-    is_more = share.mode == Mode.ADD
     difference = share.credits + kept if is_more else share.credits - allocation.allocated
     allocation.amount = share.credits + (allocation.amount if is_more else ZERO)
     if difference > ZERO and difference > pool.available:
@@ -280,6 +269,23 @@ def _give(
             entries.deallocate(allocation=allocation, pool=pool, amount=-difference, made_by=by.public_id)
         )
     return made
+
+
+def _begin(
+    allocation: Allocation, origin: CreditPool, pool: CreditPool, *, now: datetime, by: Actor
+) -> list[LedgerEntry]:
+    """Let it begin anew from a pool; another one, which it came from, gets back what it has and what is held of it.
+
+    So all that is allocated is this pool's. What is held stays, and `remaining` is below zero until it is given.
+    """
+    back = allocation.remaining + (allocation.held if origin.pk != pool.pk else ZERO)
+    allocation.amount = allocation.remaining + allocation.held
+    if allocation.closed_at is not None:
+        terms.reopen(allocation, now=now)
+    allocation.opened_at, allocation.pool, allocation.used = now, pool, ZERO
+    if not back:
+        return []
+    return [entries.deallocate(allocation=allocation, pool=origin, amount=back, made_by=by.public_id)]
 
 
 def _close(allocation: Allocation, pool: CreditPool, *, by: Actor) -> list[LedgerEntry]:

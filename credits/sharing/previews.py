@@ -17,9 +17,9 @@ from django.db.models.functions import Lower
 
 from credits import amounts
 from credits.amounts import ZERO
-from credits.ledger import payers, pools, statements
+from credits.ledger import pools, statements
 from credits.models import Allocation, CreditPool
-from credits.sharing import allocations
+from credits.sharing import allocations, grounds
 from credits.sharing.allocations import Mode, Share
 from credits.sharing.reach import Reach
 from credits.sharing.sheets import Line
@@ -114,9 +114,8 @@ def preview(*, reach: Reach, lines: Sequence[Line]) -> Preview:
     """
     found = _members(reach, lines)
     users = {one.user_id for one in found.values()}
-    open_ones = {
-        row.user_id: row for row in Allocation.objects.filter(organization=reach.organization, user__in=users)
-    }
+    rows = Allocation.objects.select_related("pool__department").filter(organization=reach.organization)
+    open_ones = {row.user_id: row for row in rows.filter(user__in=users)}
     own = pools.of_organization(reach.organization)
     now = statements.clock()
     changes: list[Change] = []
@@ -139,17 +138,17 @@ def apply(*, reach: Reach, lines: Sequence[Line], digest: str, by: Actor) -> Pre
     """
     transactions.require()
     organization = reach.organization
-    members = list({one.pk: one for one in _members(reach, lines).values()}.values())
-    users = [one.user_id for one in members]
+    users = {one.user_id for one in _members(reach, lines).values()}
     live = Membership.objects.live().filter(organization=organization, user__in=users).order_by("pk")
-    list(live.select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True))
-    payers.lock(_refs(reach, members))
+    present = list(live.select_for_update(no_key=True, of=("self",)).values_list("user_id", flat=True))
+    ground = grounds.lock(organization=organization, users=present)
     seen = preview(reach=reach, lines=lines)
     if not seen.is_clean or seen.digest != digest:
         raise PreviewChanged(seen)
     ordered = sorted(seen.changes, key=lambda one: not one.frees)  # what comes back first can be given on
     shares = [_share(one.line, one.user) for one in ordered if one.user is not None]
-    given = allocations.assign_all(organization=organization, shares=shares, by=by)
+    prepared = allocations.prepare(organization=organization, shares=shares, ground=ground)
+    given = allocations.give(prepared=prepared, by=by)
     if any(row.allocated != one.after for row, one in zip(given, ordered, strict=True)):
         raise PreviewChanged(seen)  # a reset came due in between
     return seen
@@ -208,7 +207,7 @@ def _change(
     if row is None:
         after, moves = line.credits, {source.pk: -line.credits}
     else:
-        after, moves, bound = _moved(line, row, source)
+        after, moves, bound = _moved(line, row, source, own)
         if after < bound and not line.faults:
             faults.append(f"{amounts.display(bound)} credits are used or held; it cannot go below that.")
     return Change(
@@ -222,17 +221,23 @@ def _change(
     )
 
 
-def _moved(line: Line, row: Allocation, source: CreditPool) -> tuple[Decimal, dict[int, Decimal], Decimal]:
-    """Return the amount after, what moves, and what it cannot go below. Another pool's share starts anew from its own."""
-    is_open = row.closed_at is None
-    if is_open and row.pool_id == source.pk:
-        after = row.allocated + line.credits if line.mode == Mode.ADD else line.credits
-        return after, {source.pk: row.allocated - after}, row.used + row.held
-    kept = row.remaining if is_open and line.mode == Mode.ADD else ZERO
-    after = row.held + kept + line.credits if line.mode == Mode.ADD else line.credits
-    moves = {source.pk: row.held - after}
-    if is_open:
-        moves[row.pool_id] = row.remaining
+def _moved(
+    line: Line, row: Allocation, source: CreditPool, own: CreditPool
+) -> tuple[Decimal, dict[int, Decimal], Decimal]:
+    """Return the amount after, what moves, and what it cannot go below.
+
+    Another pool's share starts anew from its own, which takes over what is held; terms alone move nothing.
+    """
+    is_open, adds = row.closed_at is None, line.mode == Mode.ADD
+    if is_open and (row.pool_id == source.pk or (adds and not line.credits)):
+        after = row.allocated + line.credits if adds else line.credits
+        return after, {row.pool_id: row.allocated - after}, row.used + row.held
+    kept = row.remaining if is_open and adds else ZERO
+    after = row.held + kept + line.credits if adds else line.credits
+    is_archived = row.pool.department is not None and row.pool.department.archived_at is not None
+    origin = own if is_archived else row.pool
+    moves = {source.pk: -after}
+    moves[origin.pk] = moves.get(origin.pk, ZERO) + row.remaining + row.held
     return after, moves, row.held
 
 
@@ -247,16 +252,6 @@ def _pools(changes: Sequence[Change]) -> list[PoolAfter]:
         PoolAfter(pool=row, free=row.available, after=row.available + moved[row.pk])
         for row in rows.order_by("department__name", "pk")
     ]
-
-
-def _refs(reach: Reach, members: Sequence[Membership]) -> list[payers.Ref]:
-    """Return the members' allocations, the pools these came from, and those that they would come from."""
-    users, own = [one.user_id for one in members], pools.of_organization(reach.organization)
-    rows = Allocation.objects.filter(organization=reach.organization, user__in=users).values_list(
-        "pk", "pool_id"
-    )
-    pool_ids = {pool for _, pool in rows} | {_source(one.department, own).pk for one in members}
-    return [*(("allocation", pk) for pk, _ in rows), *(("pool", pk) for pk in pool_ids)]
 
 
 def _source(department: Department | None, own: CreditPool) -> CreditPool:

@@ -6,7 +6,7 @@ that would spend of it. A transaction resets all that is due of one pool, so a s
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
@@ -132,10 +132,16 @@ def run_locked(locked: payers.Locked, *, now: datetime) -> list[AllocationReset]
     return made
 
 
-def tell_all(locked: payers.Locked, made: Sequence[AllocationReset]) -> None:
-    """Tell of resets of several pools; see `tell`."""
-    for pk in sorted({one.allocation.pool_id for one in made}):
-        tell(locked.pool(pk), [one for one in made if one.allocation.pool_id == pk])
+def by_pool(made: Sequence[AllocationReset]) -> dict[int, list[AllocationReset]]:
+    """Return the resets by the key of the pool that they were made from, before an allocation moves to another."""
+    pools = sorted({one.allocation.pool_id for one in made})
+    return {pk: [one for one in made if one.allocation.pool_id == pk] for pk in pools}
+
+
+def tell_all(locked: payers.Locked, made: Mapping[int, Sequence[AllocationReset]]) -> None:
+    """Tell of resets of several pools, by their keys; see `tell`."""
+    for pk, resets in made.items():
+        tell(locked.pool(pk), resets)
 
 
 def tell(pool: CreditPool, made: Sequence[AllocationReset]) -> None:

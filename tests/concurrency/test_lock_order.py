@@ -8,7 +8,12 @@ import psycopg
 import pytest
 
 from credits.ledger import charging
-from credits.sharing import resets
+from credits.limits import budgets
+from credits.reports import proposals
+from credits.reports.proposals import Accepted
+from credits.sharing import previews, resets
+from credits.sharing.reach import Reach
+from credits.sharing.sheets import Line
 from kit import transactions
 from orgs import departments, memberships, subscriptions
 from orgs.audit.events import SYSTEM
@@ -26,7 +31,10 @@ ORDER = [
     ("allocations", r'FROM "credits_allocation".*FOR NO KEY UPDATE'),
     ("holds", r'FROM "credits_hold".*FOR NO KEY UPDATE'),
     ("quotas", r"INSERT INTO credits_quotausage"),
-    ("budgets", r"INSERT INTO credits_budgetusage"),
+    (
+        "budgets",
+        r'INSERT INTO (credits_budgetusage|"credits_budget" )|FROM "credits_budget".*FOR NO KEY UPDATE',
+    ),
     ("shortfalls", r'FROM "credits_shortfall".*FOR NO KEY UPDATE'),
     ("grants", r'FROM "credits_grantbalance".*FOR NO KEY UPDATE'),
     ("rollups", r"INSERT INTO credits_dailyusage"),
@@ -153,6 +161,42 @@ def test_making_a_hard_budget(monkeypatch, team):
     check_order(monkeypatch, lambda: make.budget(team, 10), "pools", "allocations", "budgets", "audit head")
 
 
+def test_making_a_budget_hard(monkeypatch, team):
+    budget = make.budget(team, 10, is_hard=False)
+    check_order(monkeypatch, lambda: _harden(budget), "pools", "budgets", "audit head")
+
+
+def _harden(budget):
+    with transactions.durable():
+        budgets.change(budget=budget, credits=budget.credits, is_hard=True, by=SYSTEM)
+
+
+def test_applying_proposals_while_a_debt_is_open(monkeypatch, team):
+    user, part, other = make.member(team, 40), make.department(team), make.department(team)
+    make.captured(make.held(team, None, 60), 65)
+    make.budget(team, 10, is_hard=False, department=part)
+    accepted = Accepted(
+        members={user.public_id: make.Decimal(20)},
+        departments={one.public_id: make.Decimal(50) for one in (part, other)},
+    )
+
+    def apply():
+        with transactions.durable():
+            proposals.apply(organization=team, accepted=accepted, by=SYSTEM)
+
+    check_order(
+        monkeypatch,
+        apply,
+        "membership",
+        "pools",
+        "allocations",
+        "budgets",
+        "shortfalls",
+        "rollups",
+        "audit head",
+    )
+
+
 def test_a_capture_on_a_closed_allocation(monkeypatch, team):
     user = make.member(team, 40)
     hold = make.held(team, user, 10)
@@ -202,6 +246,21 @@ def test_allocating_while_others_are_due_and_over(monkeypatch, team):
             "shortfalls",
             "audit head",
         )
+
+
+def test_an_import_while_others_are_due_and_over(monkeypatch, team):
+    others = _due_and_over(team)
+    lines = [Line(number=2, user_id=others[1].public_id, credits=make.Decimal(4))]
+    within = Reach(organization=team, managed=None)
+
+    def apply():
+        digest = previews.preview(reach=within, lines=lines).digest
+        with transactions.durable():
+            previews.apply(reach=within, lines=lines, digest=digest, by=SYSTEM)
+
+    with make.later("2 days"):
+        check_order(monkeypatch, apply, "membership", "pools", "allocations", "audit head")
+    assert make.allocation(team, others[1]).allocated == 4
 
 
 def test_a_look_that_resets_and_ends(monkeypatch, team):

@@ -103,6 +103,8 @@ class Charge:
     cost: Decimal
     credits: Decimal
     made_at: int
+    pool: str = ""
+    """Where the credits of the allocation that paid had come from then."""
     late: bool = False
     unpriced: bool = False
     settled: Decimal = ZERO
@@ -213,6 +215,13 @@ class Books:
     @property
     def owed(self) -> Decimal:
         return sum((one.owed for one in self.charges), ZERO)
+
+    def pool_of(self, payer: Ref | None) -> str:
+        """Return the pool that an allocation's credits come from now; a pool's own name where one pays."""
+        if payer is None:
+            return ""
+        kind, name = payer
+        return self.shares[name].pool if kind == "share" else name
 
     def row(self, payer: Ref) -> Pool | Share:
         kind, name = payer

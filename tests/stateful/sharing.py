@@ -47,17 +47,11 @@ def _source(books: Books, name: str) -> str:
 def _give(books: Books, name: str, credits: Decimal, mode: str, terms: Terms, now: int) -> None:
     source = _source(books, name)
     share = books.shares.setdefault(name, Share(source, now, now))
-    moves = share.closed_at is None and share.pool != source
-    kept = share.remaining if moves else ZERO
-    if moves:
-        books.pools[share.pool].available += share.remaining
-        share.remaining = ZERO
-    if share.closed_at is not None:
-        share.closed_at, share.expires_at, share.is_limited = None, None, True
-        moves = True
-    if moves:
-        share.opened_at, share.pool, share.used = now, source, ZERO
-        share.amount = share.held + kept
+    if mode == "add" and not credits and share.closed_at is None:
+        source = share.pool
+    kept = ZERO
+    if share.closed_at is not None or share.pool != source:
+        kept = _begin(books, share, source, now)
     if terms.period is not None:
         resets.set_period(books, share, terms.period, now)
     if terms.expires_at is not None:
@@ -70,6 +64,19 @@ def _give(books: Books, name: str, credits: Decimal, mode: str, terms: Terms, no
     books.pools[source].available -= more
     share.remaining += more
     share.amount = credits + (share.amount if mode == "add" else ZERO)
+
+
+def _begin(books: Books, share: Share, source: str, now: int) -> Decimal:
+    """Let it begin anew; return what the pool that it came from gets back: what it has, and what is held of it."""
+    origin = "" if books.pools[share.pool].is_archived else share.pool
+    back = share.remaining + (share.held if origin != source else ZERO)
+    share.amount = share.remaining + share.held
+    books.pools[origin].available += back
+    share.remaining -= back
+    if share.closed_at is not None:
+        share.closed_at, share.expires_at, share.is_limited = None, None, True
+    share.opened_at, share.pool, share.used = now, source, ZERO
+    return back
 
 
 def revoke(books: Books, name: str, *, limited: bool) -> None:

@@ -103,7 +103,7 @@ def _spend(books: Books, asked: Spend) -> Done:
         elif payer is not None:
             books.spend(payer, credits)
         books.use(whose, taken, ago=asked.happened or 0)
-        books.charges.append(Charge(whose, payer, credits, taken, books.now))
+        books.charges.append(Charge(whose, payer, credits, taken, books.now, books.pool_of(payer)))
         return _done(books, payer, charge=len(books.charges) - 1)
     if payer is not None:
         books.add(payer, -credits)
@@ -143,8 +143,9 @@ def capture(books: Books, place: int, cost: Cost, *, by: str, reach: str) -> Don
     hold.captured_with, hold.charge = cost, len(books.charges)
     whose = replace(hold.whose, model=cost.model or hold.model)
     books.use(whose, taken)
+    paid = payer if credits else None
     books.charges.append(
-        Charge(whose, payer if credits else None, credits, taken, books.now, late=late, unpriced=unpriced)
+        Charge(whose, paid, credits, taken, books.now, books.pool_of(paid), late=late, unpriced=unpriced)
     )
     done = _done(books, payer, hold=place, charge=hold.charge)
     books.settle_debts()
@@ -332,7 +333,7 @@ def _give_back(books: Books, hold: Hold, status: str) -> None:
 
 
 def _return(books: Books, charge: Charge, back: Decimal) -> None:
-    """Return to the open allocation of the same period, else to its pool; an archived department's go on to the organization's."""
+    """Return to the open allocation of the same period, else to the pool it came from; an archived department's go on to the organization's."""
     assert charge.payer is not None
     kind, name = charge.payer
     books.row(charge.payer).spent -= back
@@ -342,7 +343,7 @@ def _return(books: Books, charge: Charge, back: Decimal) -> None:
             share.used -= back
             share.remaining += back
             return
-        name = share.pool
+        name = charge.pool
     books.pools["" if books.pools[name].is_archived else name].available += back
 
 

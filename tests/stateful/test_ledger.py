@@ -82,7 +82,8 @@ class Budgeted(CeilingsMachine):
 
     def teardown(self) -> None:
         for budget in self.books.budgets:
-            over = sum(budgeting.taken(self.books, budget, budget.since)) > budget.credits
+            starts = budgeting.periods(self.books, budget)
+            over = any(sum(budgeting.taken(self.books, budget, one)) > budget.credits for one in starts)
             self.found["beyond"] += budget.is_hard and over
             self.found[budget.scope] += budget.is_hard
         super().teardown()

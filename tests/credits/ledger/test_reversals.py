@@ -114,6 +114,23 @@ class TestWhereItReturns:
         own = make.allocation(team, user)
         assert (own.allocated, own.used, make.pool(team).available) == (20, 0, 80)
 
+    @pytest.mark.parametrize("is_open", [True, False])
+    def test_to_the_pool_that_fed_the_allocation_then_wherever_it_comes_from_now(self, is_open):
+        team = make.team(200)
+        department = make.department(team)
+        user = make.member(team, 50, department=department)
+        charge = make.charged(team, user, 40)
+        make.fund(department, 50)
+        make.allocate(team, user, 10)
+        later = make.charged(team, user, 10)
+        if not is_open:
+            make.revoke(team, user)
+        make.reversal(charge)
+        assert (make.pool(team).available, make.pool(department).available) == (150, 40)
+        make.reversal(later)
+        own = make.allocation(team, user).remaining
+        assert (make.pool(team).available, make.pool(department).available + own) == (150, 50)
+
     def test_to_the_departments_pool_that_paid(self):
         team = make.team(100)
         department = make.department(team, 40)

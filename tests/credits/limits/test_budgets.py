@@ -27,6 +27,12 @@ def at(moment: datetime):
     return make.later(f"{(moment - datetime.now(UTC)).total_seconds()} seconds")
 
 
+def move(team, time_zone):
+    """Give the organization another time zone."""
+    Organization.objects.filter(pk=team.pk).update(time_zone=time_zone)
+    team.refresh_from_db()
+
+
 def on(model, cost):
     """Return a cost that a model came to."""
     return CreditsCost(Decimal(cost), model=model)
@@ -177,7 +183,7 @@ class TestHard:
         midnight = datetime(2027, 3, 15, 4, tzinfo=UTC)  # the day before had 23 hours
         with at(midnight - timedelta(seconds=30)):
             budget = make.budget(team, 10, period="day")
-            assert budget.since == date(2027, 3, 14)
+            assert budget.since == date(2027, 3, 12)
             hold = make.held(team, None, 9)
             [refusal] = make.settle(make.charge(team, None, 2))
             assert datetime.fromisoformat(refusal.details["limit"]["resets_at"]) == midnight
@@ -189,8 +195,53 @@ class TestHard:
 
     def test_a_call_that_happened_before_it_began_does_not_count(self, team):
         budget = make.budget(team, 10, period="day")
-        make.charged(team, None, 5, after_the_fact=True, occurred_at=statements.clock() - timedelta(days=2))
+        make.charged(team, None, 5, after_the_fact=True, occurred_at=statements.clock() - timedelta(days=3))
         assert make.taken(budget) == (0, 0)
+        assert not BudgetUsage.objects.exists()
+
+    def test_begins_with_what_lies_on_tomorrow_where_the_time_zone_moved_west(self, team):
+        move(team, "Pacific/Auckland")
+        with at(datetime(2027, 6, 10, 15, tzinfo=UTC)):  # 11 June there
+            make.charged(team, None, 7)
+            make.held(team, None, 2, ttl=86_400)
+            move(team, "America/Los_Angeles")
+            budget = make.budget(team, 10, period="day")
+            assert make.taken(budget) == (0, 0)
+        with at(datetime(2027, 6, 11, 12, tzinfo=UTC)):  # 11 June here too
+            assert make.taken(budget) == (7, 2)
+            [refusal] = make.settle(make.charge(team, None, 2))
+            assert refusal.details["limit"]["remaining"] == "1"
+
+    def test_begins_with_a_call_that_is_dated_just_after_midnight(self, team):
+        midnight = datetime(2027, 6, 11, tzinfo=UTC)
+        with at(midnight - timedelta(seconds=30)):
+            ahead = midnight + timedelta(seconds=10)
+            make.charged(team, None, 7, after_the_fact=True, occurred_at=ahead)
+            budget = make.budget(team, 10, period="day")
+        with at(midnight + timedelta(seconds=30)):
+            assert make.taken(budget) == (7, 0)
+
+    @pytest.mark.parametrize("period", ["day", "week", "month"])
+    def test_refuses_after_the_time_zone_moved_as_far_west_as_there_is(self, team, period):
+        move(team, "Etc/GMT-14")
+        with at(datetime(2027, 2, 28, 10, 30, tzinfo=UTC)):  # Monday, 1 March there
+            make.budget(team, 10, period=period)
+            move(team, "Etc/GMT+12")  # Saturday, 27 February there
+            assert isinstance(make.settle(make.charge(team, None, 11))[0], BudgetExceeded)
+            make.charged(team, None, 10)
+
+    def test_what_comes_back_of_yesterday_may_be_spent_today_and_shows_as_nothing_used(self, team):
+        noon = datetime(2027, 6, 10, 12, tzinfo=UTC)
+        with at(noon):
+            budget = make.budget(team, 10, period="day")
+            charge = make.charged(team, None, 9)
+        with at(noon + timedelta(days=1)):
+            make.reversal(charge)
+            [state] = budgets.states(organization=team, now=statements.clock())
+            assert (state.used, state.percent, state.remaining) == (-9, Decimal("0.0"), 19)
+            assert isinstance(make.settle(make.charge(team, None, 20))[0], BudgetExceeded)
+            make.charged(team, None, 19)
+            assert make.taken(budget) == (10, 0)
 
     def test_check_says_it_beforehand_and_counts_nothing(self, team):
         budget = make.budget(team, 10)
@@ -223,6 +274,14 @@ class TestSoft:
         budget = change(budget, 10, is_hard=False)
         make.charged(team, None, 2)
         assert make.taken(change(budget, 10)) == (10, 1)
+
+    def test_hardened_again_it_forgets_what_it_held_before(self, team):
+        budget = make.budget(team, 10)
+        hold = make.held(team, None, 9)
+        budget = change(budget, 10, is_hard=False)
+        make.settled(make.release(hold))
+        assert make.taken(change(budget, 10)) == (0, 0)
+        make.charged(team, None, 10)
 
 
 class TestPace:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import transaction
 
-from credits.models import Allocation
+from credits.models import Allocation, LedgerEntry
 from credits.reports import idle
 from credits.sharing.allocations import Mode
 from kit.errors import Conflict
@@ -59,7 +59,8 @@ def test_what_is_chosen_is_revoked_all_or_none(team):
         idle.revoke(user_ids=[quiet.public_id, other.public_id], **terms)
     assert make.allocation(team, quiet).remaining == 50
     with transaction.atomic():
-        assert idle.revoke(user_ids=[quiet.public_id], **terms) == 50
+        returned = idle.revoke(user_ids=[quiet.public_id], **terms)
+    assert returned == LedgerEntry.objects.get(kind=LedgerEntry.Kind.DEALLOCATE).amount == 50
     assert make.allocation(team, quiet).closed_at is not None
     assert make.pool(team).available == 930
     with pytest.raises(Conflict), transaction.atomic():

@@ -14,7 +14,7 @@ from credits.models import Budget, DailyUsage, Refusal
 from credits.reports import needs, proposals
 from credits.reports.proposals import Accepted
 from credits.reports.proposed import Proposals, Why
-from kit.errors import DomainError, ValidationError
+from kit.errors import Conflict, DomainError, ValidationError
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization, User
@@ -133,6 +133,9 @@ def test_departments_get_a_budget_unless_one_fits_or_is_hard(team):
     assert Budget.objects.get().credits == 3000
     Budget.objects.update(credits=2000, is_hard=True)
     assert found(team).departments == []
+    with pytest.raises(Conflict, match="hard budget"):
+        apply(team, departments={part.public_id: proposed.credits})
+    assert Budget.objects.get().is_hard
 
 
 def apply(team: Organization, members=None, departments=None):

@@ -295,6 +295,60 @@ class TestDepartments:
         assert (make.pool(team).available, make.pool(department).available) == (76, 9)
         assert figures(team, user) == (11, 11, 0, 0)
 
+    @pytest.mark.parametrize("closed", [True, False])
+    @pytest.mark.parametrize(("credits", "mode"), [(100, Mode.SET), (70, Mode.ADD)])
+    def test_what_is_held_while_it_moves_to_another_pool_is_the_new_ones_from_then_on(
+        self, closed, credits, mode
+    ):
+        team = make.team(200)
+        department = make.department(team)
+        user = make.member(team, 30, department=department)
+        hold = make.held(team, user, 30)
+        make.fund(department, 130)
+        if closed:
+            make.revoke(team, user)
+        make.allocate(team, user, credits, mode=mode)
+        assert figures(team, user) == (100, 70, 30, 0)
+        assert (make.pool(team).available, make.pool(department).available) == (70, 30)
+        make.settled(make.release(hold))
+        make.revoke(team, user)
+        assert (make.pool(team).available, make.pool(department).available) == (70, 130)
+
+    def test_what_is_held_moves_only_to_a_pool_that_can_give_it(self):
+        team = make.team(200)
+        department = make.department(team)
+        user = make.member(team, 30, department=department)
+        make.held(team, user, 30)
+        make.fund(department, 99)
+        with pytest.raises(InsufficientCredits):
+            make.allocate(team, user, 100)
+        with pytest.raises(AllocationInUse):
+            make.allocate(team, user, 29)
+        assert (figures(team, user), make.pool(department).available) == ((30, 0, 30, 0), 99)
+
+    def test_what_is_held_of_an_archived_department_comes_back_to_the_organization(self):
+        team = make.team(200)
+        old, new = make.department(team, 50), make.department(team, 40)
+        user = make.member(team, 30, department=old)
+        make.held(team, user, 30)
+        departments.archive(department=old, by=SYSTEM)
+        memberships.move(membership=make.membership(team, user), department=new, by=SYSTEM)
+        make.allocate(team, user, 40)
+        assert [make.pool(one).available for one in (team, old, new)] == [160, 0, 0]
+        assert figures(team, user) == (40, 10, 30, 0)
+
+    def test_terms_alone_leave_the_credits_in_the_pool_they_came_from(self):
+        team = make.team(100)
+        department = make.department(team)
+        user = make.member(team, 50, department=department)
+        make.charged(team, user, 20)
+        make.fund(department, 10)  # less than the member has
+        make.allocate(team, user, 0, mode=Mode.ADD, notes="until spring", reset_period="monthly")
+        own = make.allocation(team, user)
+        assert (own.pool, own.notes, own.reset_period) == (make.pool(team), "until spring", "monthly")
+        assert figures(team, user) == (50, 30, 0, 20)
+        assert (make.pool(team).available, make.pool(department).available) == (40, 10)
+
     def test_moving_a_member_returns_what_is_unspent_to_where_it_came_from(self):
         team = make.team(100)
         first, second = make.department(team, 40), make.department(team, 20)

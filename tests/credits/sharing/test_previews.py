@@ -15,6 +15,7 @@ from credits.sharing.allocations import Mode
 from credits.sharing.previews import PreviewChanged
 from credits.sharing.reach import Reach
 from credits.sharing.sheets import Line
+from orgs import departments, memberships
 from orgs.audit.events import SYSTEM
 from tests.factories import credits as make
 from tests.factories import orgs
@@ -141,6 +142,23 @@ def test_what_one_gives_back_another_may_get_whatever_the_order():
     one, two = make.member(team, 100), make.member(team)
     apply(whole(team), [line(2, two, 70), line(3, one, 30)])
     assert (make.allocation(team, two).allocated, make.pool(team).available) == (70, 0)
+
+
+def test_shows_what_a_move_to_another_pool_takes_with_what_is_held_of_it():
+    team = make.team(200)
+    old, new = make.department(team, 40), make.department(team)
+    mover = make.member(team, 30, department=old)
+    make.held(team, mover, 30)
+    departments.archive(department=old, by=SYSTEM)
+    memberships.move(membership=make.membership(team, mover), department=new, by=SYSTEM)
+    keeper, other = (make.member(team, 50, department=new) for _ in range(2))
+    make.held(team, other, 20)
+    make.fund(new, 60)
+    lines = [line(2, mover, 35), line(3, keeper, 0, add=True, notes="kept"), line(4, other, 25)]
+    seen = apply(whole(team), lines)
+    assert [one.after for one in seen.changes] == [35, 50, 25]
+    assert {one.pool: one.after for one in seen.pools} == {make.pool(team): 90, make.pool(new): 0}
+    assert [make.pool(one).available for one in (team, old, new)] == [90, 0, 0]
 
 
 def test_the_preview_is_what_happens_to_any_mix_of_members():

@@ -335,6 +335,20 @@ class TestAShortPool:
         assert (notice.subject, notice.crossing) == (department.public_id, "2027-03-02")
         assert "50 credits were missing" in notice.lines[0]
 
+    def test_is_named_even_when_what_it_restored_moves_to_another_at_once(self):
+        team = make.team(60)
+        admin = orgs.member(team, role="admin").user
+        department = make.department(team)
+        user = make.member(team, department=department)
+        with make.at(MONDAY):
+            make.allocate(team, user, 30, reset_period="daily")
+            make.charged(team, user, 30)
+            make.fund(department, 30)
+        with make.at(TUESDAY):
+            make.allocate(team, user, 20)
+        [notice] = Notice.objects.filter(kind="reset_short", user=admin)
+        assert (notice.subject, notice.crossing) == (team.public_id, "2027-03-02")
+
     def test_below_zero_gives_nothing(self):
         team = make.team(30)
         with make.at(MONDAY):
