@@ -250,7 +250,7 @@ def test_allocating_while_others_are_due_and_over(monkeypatch, team):
 
 def test_an_import_while_others_are_due_and_over(monkeypatch, team):
     others = _due_and_over(team)
-    lines = [Line(number=2, user_id=others[1].public_id, credits=make.Decimal(4))]
+    lines = [Line(number=2, user_id=others[1].public_id, credits=make.Decimal(5))]
     within = Reach(organization=team, managed=None)
 
     def apply():
@@ -260,7 +260,7 @@ def test_an_import_while_others_are_due_and_over(monkeypatch, team):
 
     with make.later("2 days"):
         check_order(monkeypatch, apply, "membership", "pools", "allocations", "audit head")
-    assert make.allocation(team, others[1]).allocated == 4
+    assert make.allocation(team, others[1]).allocated == 5
 
 
 def test_a_look_that_resets_and_ends(monkeypatch, team):
