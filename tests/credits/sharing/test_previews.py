@@ -151,14 +151,14 @@ def test_shows_what_a_move_to_another_pool_takes_with_what_is_held_of_it():
     make.held(team, mover, 30)
     departments.archive(department=old, by=SYSTEM)
     memberships.move(membership=make.membership(team, mover), department=new, by=SYSTEM)
-    keeper, other = (make.member(team, 50, department=new) for _ in range(2))
+    keeper, other = (make.member(team, credits, department=new) for credits in (40, 50))
     make.held(team, other, 20)
     make.fund(new, 60)
     lines = [line(2, mover, 35), line(3, keeper, 0, add=True, notes="kept"), line(4, other, 25)]
     seen = apply(whole(team), lines)
-    assert [one.after for one in seen.changes] == [35, 50, 25]
-    assert {one.pool: one.after for one in seen.pools} == {make.pool(team): 90, make.pool(new): 0}
-    assert [make.pool(one).available for one in (team, old, new)] == [90, 0, 0]
+    assert [one.after for one in seen.changes] == [35, 40, 25]
+    assert {one.pool: one.after for one in seen.pools} == {make.pool(team): 100, make.pool(new): 0}
+    assert [make.pool(one).available for one in (team, old, new)] == [100, 0, 0]
 
 
 def test_the_preview_is_what_happens_to_any_mix_of_members():
