@@ -55,7 +55,7 @@ def run(*, pool_id: int) -> list[Ended]:
 def run_due() -> int:
     """Close all allocations whose time is over, a pool a transaction; returns how many. The job of each minute."""
     pools = Allocation.objects.filter(closed_at__isnull=True, expires_at__lte=statements.clock())
-    return sum(_run_unless_busy(pk) for pk in sorted(set(pools.values_list("pool_id", flat=True))))
+    return sum(_run_or_log(pk) for pk in sorted(set(pools.values_list("pool_id", flat=True))))
 
 
 def over_refs(pool_ids: Iterable[int], *, at: datetime) -> list[payers.Ref]:
@@ -118,7 +118,8 @@ def tell(organization: Organization, ended: Sequence[Ended]) -> None:
         )
 
 
-def _run_unless_busy(pool_id: int) -> int:
+def _run_or_log(pool_id: int) -> int:
+    """Close what is over in a pool; one where that fails is tried again in a minute, and keeps no other one waiting."""
     closed = 0
     try:
         while True:
@@ -128,7 +129,6 @@ def _run_unless_busy(pool_id: int) -> int:
             if some < _TOGETHER:
                 return closed
     except DatabaseError as error:
-        if not transactions.is_busy(error):
-            raise
-        logger.warning("allocations of pool %s could not expire: %s", pool_id, error)
+        level = logging.WARNING if transactions.is_busy(error) else logging.ERROR
+        logger.log(level, "allocations of pool %s could not expire: %s", pool_id, error)
         return closed

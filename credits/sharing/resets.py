@@ -80,7 +80,7 @@ def run(*, pool_id: int) -> list[AllocationReset]:
 def run_due() -> int:
     """Reset everything that is due, a pool a transaction; returns how many allocations. The job of each minute."""
     due = Allocation.objects.filter(resets_at__lte=statements.clock()).values_list("pool_id", flat=True)
-    return sum(_run_unless_busy(pk) for pk in sorted(set(due)))
+    return sum(_run_or_log(pk) for pk in sorted(set(due)))
 
 
 def refresh(organization: Organization) -> None:
@@ -244,13 +244,13 @@ def _run_all(pool_id: int) -> int:
             return made
 
 
-def _run_unless_busy(pool_id: int) -> int:
+def _run_or_log(pool_id: int) -> int:
+    """Reset a pool; one that cannot be reset now is tried again in a minute, and keeps no other one waiting."""
     try:
         return _run_all(pool_id)
     except DatabaseError as error:
-        if not transactions.is_busy(error):
-            raise
-        logger.warning("allocations of pool %s could not be reset: %s", pool_id, error)
+        level = logging.WARNING if transactions.is_busy(error) else logging.ERROR
+        logger.log(level, "allocations of pool %s could not be reset: %s", pool_id, error)
         return 0
 
 
