@@ -78,7 +78,8 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 def revoke(request: HttpRequest, slug: str) -> HttpResponse:
     """Revoke the idle allocations that were chosen, all or none."""
     reading, now = _reading(request, slug), timezone.now()
-    days, chosen = _days(request.POST.get("idle", "")), sorted(set(request.POST.getlist("member")))
+    days = _days(request.POST.get("idle", ""))
+    chosen = sorted({one.replace("\x00", "") for one in request.POST.getlist("member")})
 
     def run() -> dict[str, Any]:
         returned = idle.revoke(
