@@ -1,14 +1,20 @@
-"""Pages of buying; mounted once, in `billing_portal.urls`."""
+"""Pages of buying, plans, invoices and payment methods; mounted once, in `billing_portal.urls`."""
 
-from django.urls import path
+from typing import Final
+
+from django.urls import URLPattern, URLResolver, include, path
 
 from lago_sync.views import buying
 
-app_name = "purchases"
+_ORGANIZATION: Final = "orgs/<slug:slug>"
 
-urlpatterns = [
-    path("orgs/<slug:slug>/credits/buy/", buying.shop, name="buy"),
-    path("orgs/<slug:slug>/credits/buy/confirm/", buying.confirm, name="confirm"),
-    path("orgs/<slug:slug>/credits/buy/<uuid:purchase_id>/", buying.purchase, name="purchase"),
+_purchases: list[URLPattern] = [
+    path(f"{_ORGANIZATION}/credits/buy/", buying.shop, name="buy"),
+    path(f"{_ORGANIZATION}/credits/buy/confirm/", buying.confirm, name="confirm"),
+    path(f"{_ORGANIZATION}/credits/buy/<uuid:purchase_id>/", buying.purchase, name="purchase"),
     path("billing/returned/", buying.returned, name="returned"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include((_purchases, "purchases"))),
 ]

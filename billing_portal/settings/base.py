@@ -16,6 +16,7 @@ from billing_portal.embedded.places import PORTAL
 from billing_portal.settings import connections
 from billing_portal.settings.environment import Environment
 from billing_portal.settings.logs import logging_settings
+from billing_portal.settings.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 env = Environment(BASE_DIR / ".env")
@@ -46,14 +47,26 @@ GRANT_APPROVAL_THRESHOLD = env.whole(
 # With DEBUG and no address of a Lago: the sandbox that `make run` starts on PORT+1, whose keys are no secrets.
 LAGO_IS_SANDBOX = env.is_embedded("LAGO_API_URL")
 LAGO_API_URL = env.text("LAGO_API_URL", embedded=sandbox.url())
+# During a rotation two keys, separated by a comma, the new one first; so also for webhooks.
 LAGO_API_KEY = env.text("LAGO_API_KEY", embedded=sandbox.API_KEY if LAGO_IS_SANDBOX else "")
+LAGO_PUBLIC_URL = env.text("LAGO_PUBLIC_URL", default="").rstrip("/")  # where people reach Lago's own pages
 LAGO_TIMEOUT_SECONDS = env.whole("LAGO_TIMEOUT_SECONDS", default=30)
+LAGO_WEBHOOK_SIGNATURE_ALGORITHM = env.choice(
+    "LAGO_WEBHOOK_SIGNATURE_ALGORITHM", default="hmac", of=("hmac", "jwt")
+)
 LAGO_WEBHOOK_HMAC_KEY = env.text(
-    "LAGO_WEBHOOK_HMAC_KEY", embedded=sandbox.HMAC_KEY if LAGO_IS_SANDBOX else ""
+    "LAGO_WEBHOOK_HMAC_KEY",
+    default=None if LAGO_WEBHOOK_SIGNATURE_ALGORITHM == "hmac" else "",
+    embedded=sandbox.HMAC_KEY if LAGO_IS_SANDBOX else "",
 )
 LAGO_WEBHOOK_ALLOWED_IPS = env.words("LAGO_WEBHOOK_ALLOWED_IPS")  # addresses or networks; empty: any
 LAGO_PAYMENT_PROVIDER = env.text("LAGO_PAYMENT_PROVIDER", default=sandbox.PROVIDER if LAGO_IS_SANDBOX else "")
 LAGO_PAYMENT_PROVIDER_CODE = env.text("LAGO_PAYMENT_PROVIDER_CODE", default=LAGO_PAYMENT_PROVIDER)
+LAGO_EVENT_CODES = env.names("LAGO_EVENT_CODES")  # JSON: service -> event code of record_usage
+LAGO_AGGREGATE_USAGE = env.flag("LAGO_AGGREGATE_USAGE", default=False)  # one event a member, model and minute
+LAGO_RATE_LIMITED = env.flag(  # Lago Cloud's limits, a process's share; a self-hosted Lago has none
+    "LAGO_RATE_LIMITED", default="getlago.com" in LAGO_API_URL
+)
 
 # --- database, cache, mail -------------------------------------------------------------------------------------------
 
@@ -275,88 +288,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
 }
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "expire-holds": {"task": "credits.tasks.expire_holds", "schedule": timedelta(seconds=30)},
-    "settle-debts": {"task": "credits.tasks.settle_debts", "schedule": timedelta(minutes=1)},
-    "burn-grants": {
-        "task": "credits.tasks.burn_grants",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "expire-grants": {
-        "task": "credits.tasks.expire_grants",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "reset-allocations": {
-        "task": "credits.tasks.reset_allocations",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "expire-allocations": {
-        "task": "credits.tasks.expire_allocations",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "grant-plan-credits": {"task": "credits.tasks.grant_plan_credits", "schedule": timedelta(hours=1)},
-    "refresh-sizes": {"task": "credits.tasks.refresh_sizes", "schedule": timedelta(hours=1)},
-    "tell-unusual": {"task": "credits.tasks.tell_unusual", "schedule": timedelta(hours=1)},
-    "tell-monthly": {"task": "credits.tasks.tell_monthly", "schedule": timedelta(hours=1)},
-    "verify-books": {"task": "credits.tasks.verify_books", "schedule": timedelta(hours=1)},
-    # What is sent twice a tick does not pile up: a tick that nobody took in time is worth nothing.
-    "advance-purchases": {
-        "task": "lago_sync.tasks.advance_due",
-        "schedule": timedelta(seconds=3),
-        "options": {"expires": 3},
-    },
-    "deliver-outbox": {
-        "task": "lago_sync.tasks.deliver_outbox",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 5},
-    },
-    "handle-webhooks": {
-        "task": "lago_sync.tasks.handle_webhooks",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 5},
-    },
-    "poll-lago": {
-        "task": "lago_sync.tasks.poll",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "check-lago": {
-        "task": "lago_sync.tasks.check_health",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "compare-books": {
-        "task": "lago_sync.tasks.compare_books",
-        "schedule": timedelta(minutes=10),
-        "options": {"expires": 600},
-    },
-    "watch-limits": {
-        "task": "credits.tasks.watch_limits",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    },
-    "watch-runways": {"task": "credits.tasks.watch_runways", "schedule": timedelta(hours=1)},
-    "send-notices": {
-        "task": "orgs.notices.tasks.send_mails",
-        "schedule": timedelta(seconds=15),
-        "options": {"expires": 15},
-    },
-    "audit-refusals": {
-        "task": "credits.tasks.audit_refusals",
-        "schedule": timedelta(minutes=10),
-        "options": {"expires": 600},
-    },
-    "verify-audit": {
-        "task": "orgs.tasks.verify_audit",  # once a day, also where beat is started anew each morning
-        "schedule": timedelta(minutes=10),
-        "options": {"expires": 600},
-    },
-    "forget-old-answers": {"task": "orgs.tasks.forget_old_answers", "schedule": timedelta(hours=1)},
-}
+CELERY_BEAT_SCHEDULE = SCHEDULE
 
 # --- logs ------------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Reading the environment, strictly: every mistake is collected and told at once, one line each."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -52,6 +53,18 @@ class Environment:
         """Return a list, separated by commas in the environment; required if DEBUG has to stand in for it."""
         text = self.text(name, default="" if embedded is None else None, embedded=embedded)
         return [word.strip() for word in text.split(",") if word.strip()]
+
+    def names(self, name: str) -> dict[str, str]:
+        """Return a JSON object of texts, empty where it is not set."""
+        found = self._read(name)
+        try:
+            read = json.loads(found) if found else {}
+        except ValueError:
+            read = None
+        if isinstance(read, dict) and all(isinstance(value, str) and value for value in read.values()):
+            return read
+        self.problems.append(f'{name} is no JSON object of texts, such as {{"chat": "api_call"}}')
+        return {}
 
     def choice(self, name: str, *, default: str, of: tuple[str, ...]) -> str:
         found = self.text(name, default=default)

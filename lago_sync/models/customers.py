@@ -23,5 +23,11 @@ class LagoCustomer(models.Model):
         help_text="until then one request may be starting a subscription",
     )
 
+    facts_digest = models.CharField(
+        max_length=64, blank=True, default="", help_text="of the billing details that Lago was told last"
+    )
+    methods_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    invoices_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     def __str__(self) -> str:
         return f"customer {self.lago_id}"

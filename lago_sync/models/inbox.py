@@ -23,6 +23,7 @@ class WebhookMessage(models.Model):
     unique_key = models.CharField(max_length=128, unique=True)
     webhook_type = models.CharField(max_length=64)
     body = models.TextField(help_text="as it was signed")
+    body_digest = models.CharField(max_length=64, blank=True, db_default="", default="", help_text="SHA-256")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField(default=timezone.now)
@@ -43,6 +44,7 @@ class WebhookMessage(models.Model):
                 fields=["due_at", "id"], condition=Q(state="waiting"), name="webhook_waiting_by_due"
             ),
             models.Index(fields=["-id"], condition=Q(state="dead"), name="webhook_dead"),
+            models.Index(fields=["body_digest"], condition=~Q(body_digest=""), name="webhook_by_body"),
         ]
 
     def __str__(self) -> str:

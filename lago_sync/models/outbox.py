@@ -11,7 +11,7 @@ class OutboxEvent(models.Model):
     """One event on its way to Lago. `transaction_id` and the payload's timestamp are fixed here, once.
 
     `not_applicable` happened outside any subscription and is never sent; `dead` was refused or failed too often and
-    waits for somebody to replay it. `failures` counts, of all attempts, those in which Lago refused this event and those
+    waits for somebody to replay it; `bundled` is sent as part of the event `bundle`. `failures` counts, of all attempts, those in which Lago refused this event and those
     that nobody came back from: it goes up before sending and down again where Lago judged nothing.
     """
 
@@ -20,6 +20,7 @@ class OutboxEvent(models.Model):
         DELIVERED = "delivered"
         NOT_APPLICABLE = "not_applicable"
         DEAD = "dead"
+        BUNDLED = "bundled"
 
     organization = models.CharField(max_length=64, help_text="public id")
     transaction_id = models.CharField(max_length=64, unique=True)
@@ -36,12 +37,19 @@ class OutboxEvent(models.Model):
     failures = models.PositiveSmallIntegerField(default=0, db_default=0)
     last_error = models.CharField(max_length=500, blank=True, default="", db_default="")
     delivered_at = models.DateTimeField(null=True, blank=True)
+    bundle = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
-                condition=Q(state__in=["waiting", "delivered", "not_applicable", "dead"]),
+                condition=Q(state__in=["waiting", "delivered", "not_applicable", "dead", "bundled"]),
                 name="outbox_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="bundled", bundle__isnull=False) | ~Q(state="bundled") & Q(bundle=None),
+                name="outbox_bundled_says_in_what",
             ),
             models.CheckConstraint(
                 condition=Q(state="delivered", delivered_at__isnull=False)
@@ -58,6 +66,7 @@ class OutboxEvent(models.Model):
                 name="outbox_failed_by_due",
             ),
             models.Index(fields=["id"], condition=Q(state="dead"), name="outbox_dead"),
+            models.Index(fields=["bundle"], condition=Q(state="bundled"), name="outbox_by_bundle"),
         ]
 
     def __str__(self) -> str:

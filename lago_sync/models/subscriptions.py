@@ -28,6 +28,7 @@ class LagoSubscription(models.Model):
     period_end = models.DateTimeField()
     next_plan_code = models.CharField(max_length=64, blank=True)
     downgrade_at = models.DateField(null=True, blank=True)
+    ending_at = models.DateTimeField(null=True, blank=True, help_text="when Lago ends it by itself")
     synced_at = models.DateTimeField()
 
     class Meta:

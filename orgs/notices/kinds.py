@@ -20,6 +20,8 @@ class Kind(StrEnum):
     REQUEST_DECIDED = "request_decided"
     PURCHASE_PAID = "purchase_paid"
     PURCHASE_FAILED = "purchase_failed"
+    AUTO_TOP_UP = "auto_top_up"
+    INVOICE_READY = "invoice_ready"
     PAYMENT_OVERDUE = "payment_overdue"
     PLAN_CHANGED = "plan_changed"
     MONTHLY_REPORT = "monthly_report"
@@ -40,6 +42,8 @@ DESCRIPTIONS: Final[dict[Kind, str]] = {
     Kind.REQUEST_DECIDED: "My request for credits was decided",
     Kind.PURCHASE_PAID: "A purchase was paid",
     Kind.PURCHASE_FAILED: "A purchase failed",
+    Kind.AUTO_TOP_UP: "Auto top-up stopped, or a cap held it back",
+    Kind.INVOICE_READY: "An invoice is ready",
     Kind.PAYMENT_OVERDUE: "The plan's invoice is overdue",
     Kind.PLAN_CHANGED: "The plan changed",
     Kind.MONTHLY_REPORT: "The monthly report is ready",
@@ -65,6 +69,8 @@ GROUPS: Final[dict[str, tuple[Kind, ...]]] = {
     "Buying and the plan": (
         Kind.PURCHASE_PAID,
         Kind.PURCHASE_FAILED,
+        Kind.AUTO_TOP_UP,
+        Kind.INVOICE_READY,
         Kind.PLAN_CHANGED,
         Kind.PAYMENT_OVERDUE,
     ),
