@@ -30,7 +30,7 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", embedded="localhost,127.0.0.1,[::1]")
 SITE_URL = env.text("SITE_URL", embedded=f"http://127.0.0.1:{os.environ.get('PORT', '8000')}").rstrip("/")
 ENVIRONMENT = env.text("ENVIRONMENT", default="development" if DEBUG else "production")
 PORTAL_NAME = env.text("PORTAL_NAME", default="Billing Portal")
-TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")  # addresses or networks; empty: X-Forwarded-* is ignored
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # addresses or networks; empty: X-Forwarded-* is ignored
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 CREDITS_PER_CURRENCY_UNIT = env.whole("CREDITS_PER_CURRENCY_UNIT", default=100)
@@ -59,7 +59,7 @@ LAGO_WEBHOOK_HMAC_KEY = env.text(
     default=None if LAGO_WEBHOOK_SIGNATURE_ALGORITHM == "hmac" else "",
     embedded=sandbox.HMAC_KEY if LAGO_IS_SANDBOX else "",
 )
-LAGO_WEBHOOK_ALLOWED_IPS = env.words("LAGO_WEBHOOK_ALLOWED_IPS")  # addresses or networks; empty: any
+LAGO_WEBHOOK_ALLOWED_IPS = env.networks("LAGO_WEBHOOK_ALLOWED_IPS")  # addresses or networks; empty: any
 LAGO_PAYMENT_PROVIDER = env.text("LAGO_PAYMENT_PROVIDER", default=sandbox.PROVIDER if LAGO_IS_SANDBOX else "")
 LAGO_PAYMENT_PROVIDER_CODE = env.text("LAGO_PAYMENT_PROVIDER_CODE", default=LAGO_PAYMENT_PROVIDER)
 LAGO_EVENT_CODES = env.names("LAGO_EVENT_CODES")  # JSON: service -> event code of record_usage

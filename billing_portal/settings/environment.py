@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -53,6 +54,16 @@ class Environment:
         """Return a list, separated by commas in the environment; required if DEBUG has to stand in for it."""
         text = self.text(name, default="" if embedded is None else None, embedded=embedded)
         return [word.strip() for word in text.split(",") if word.strip()]
+
+    def networks(self, name: str) -> list[str]:
+        """Return addresses and networks, separated by commas; empty where it is not set."""
+        found = self.words(name)
+        for word in found:
+            try:
+                ip_network(word, strict=False)
+            except ValueError:
+                self.problems.append(f"{name} has {word!r}, which is neither an address nor a network")
+        return found
 
     def names(self, name: str) -> dict[str, str]:
         """Return a JSON object of texts, empty where it is not set."""

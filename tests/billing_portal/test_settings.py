@@ -70,6 +70,22 @@ def test_a_value_that_cannot_be_read_is_told_by_its_name_and_never_with_the_pass
     assert "Traceback" not in refused.stderr
 
 
+def test_a_list_of_networks_or_codes_that_cannot_be_read_stops_the_start():
+    broken = PRODUCTION | {
+        "LAGO_WEBHOOK_ALLOWED_IPS": "10.0.0.0/8,lago.internal",
+        "LAGO_EVENT_CODES": '{"chat": 1}',
+    }
+    refused = python("manage.py", "check", **broken)
+    assert "LAGO_WEBHOOK_ALLOWED_IPS has 'lago.internal'" in refused.stderr
+    assert "LAGO_EVENT_CODES is no JSON object of texts" in refused.stderr
+
+
+def test_webhooks_signed_with_a_public_key_need_no_key_of_ours():
+    without = PRODUCTION | {"LAGO_WEBHOOK_HMAC_KEY": "", "LAGO_WEBHOOK_SIGNATURE_ALGORITHM": "jwt"}
+    checked = python("manage.py", "check", **without)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_production_settings_pass_the_deployment_check():
     checked = python("-W", "error", "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert checked.returncode == 0, checked.stderr
