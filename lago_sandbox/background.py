@@ -21,9 +21,12 @@ HANDLERS: Final[dict[str, Callable[[dict[str, Any], datetime], None]]] = {
     "bill_end": lifecycle.bill_end,
     "bill_paid_credit": wallets.bill_paid_credit,
     "bill_start": lifecycle.bill_start,
+    "activate": biller.activate,
     "biller": biller.run,
     "charge_card": payments.charge_card,
     "document": documents.make,
+    "end_subscriptions": biller.end,
+    "end_trials": biller.end_trials,
     "events_errors": tell_errors,
     "expire_wallet": wallets.expire,
     "fill_wallet": wallets.fill_new,
@@ -32,6 +35,7 @@ HANDLERS: Final[dict[str, Callable[[dict[str, Any], datetime], None]]] = {
     "remove_customer": remove_customer,
     "remove_plan": remove_plan,
     "settle": wallets.settle,
+    "termination_alert": biller.alert,
 }
 _one_at_a_time = threading.Lock()
 _stop = threading.Event()

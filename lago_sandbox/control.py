@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.apps import apps
@@ -11,7 +12,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from lago_sandbox import background, clock, faults, jobs, middleware, store, switches
+from lago_sandbox import background, clock, faults, jobs, keys, limits, middleware, store, switches
+from lago_sandbox.api import paging
 from lago_sandbox.billing import payments
 from lago_sandbox.errors import ApiError, NotFound
 from lago_sandbox.models import Customer, Delivery, Invoice, Job
@@ -67,6 +69,15 @@ def decline(given: dict[str, Any]) -> dict[str, Any]:
     return _outcome(given, "failed")
 
 
+def void(given: dict[str, Any]) -> dict[str, Any]:
+    return _invoice(given, payments.void)
+
+
+def lose_dispute(given: dict[str, Any]) -> dict[str, Any]:
+    """Let the bank take a payment back."""
+    return _invoice(given, payments.lose_dispute)
+
+
 def plan_faults(given: dict[str, Any]) -> dict[str, Any]:
     faults.plan(given.get("faults", []))
     return {"faults": faults.left()}
@@ -86,6 +97,19 @@ def turn_settings(given: dict[str, Any]) -> dict[str, Any]:
         with store.writing():
             jobs.once("refresh_ongoing", key="refresh_ongoing", due_at=clock.now() + timedelta(minutes=5))
     return read_settings({})
+
+
+def read_keys(_given: dict[str, Any]) -> dict[str, Any]:
+    return {"keys": keys.everything()}
+
+
+def change_keys(given: dict[str, Any]) -> dict[str, Any]:
+    """Make a key ({"make": key}) or revoke one ({"revoke": key})."""
+    if "make" in given:
+        keys.make(str(given["make"]))
+    if "revoke" in given:
+        keys.revoke(str(given["revoke"]), now=clock.now())
+    return read_keys({})
 
 
 def flush(_given: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +157,24 @@ def reset(_given: dict[str, Any]) -> dict[str, Any]:
     switches.forget()
     faults.plan([])
     middleware.counted.clear()
+    limits.forget()
+    paging.forget()
     return {"now": clock.now().isoformat()}
 
 
-@store.writes
 def _outcome(given: dict[str, Any], status: str) -> dict[str, Any]:
+    return _invoice(given, partial(payments.pay, status=status))
+
+
+@store.writes
+def _invoice(given: dict[str, Any], act: Callable[..., None]) -> dict[str, Any]:
     invoice = Invoice.objects.select_related("customer").filter(pk=given["invoice_id"]).first()
     if invoice is None:
         raise NotFound("invoice")
-    payments.pay(invoice, status=status, now=clock.now())
-    return {"invoice_id": str(invoice.id), "payment_status": invoice.payment_status}
+    act(invoice, now=clock.now())
+    return {
+        "invoice_id": str(invoice.id),
+        "status": invoice.status,
+        "payment_status": invoice.payment_status,
+        "payment_dispute_lost_at": clock.seconds(invoice.payment_dispute_lost_at),
+    }

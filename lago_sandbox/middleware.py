@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
 
-from lago_sandbox import faults
+from lago_sandbox import faults, limits
 
 Next = Callable[[HttpRequest], HttpResponse]
 _UUID = re.compile(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -60,6 +60,22 @@ def count_requests(get_response: Next) -> Next:
         if request.path_info.startswith("/api/"):
             with _lock:
                 counted[str(request.method), _UUID.sub("/<id>", request.path_info), response.status_code] += 1
+        return response
+
+    return middleware
+
+
+def limit_rate(get_response: Next) -> Next:
+    """Refuse what is too much in a second, where the switch is on."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith("/api/"):
+            return get_response(request)
+        is_let_in, headers = limits.take(str(request.method), request.path_info)
+        refusal = {"status": 429, "error": "Too Many Requests", "code": "rate_limit_exceeded"}
+        response = get_response(request) if is_let_in else JsonResponse(refusal, status=429)
+        for name, value in headers.items():
+            response[name] = value
         return response
 
     return middleware

@@ -1,5 +1,6 @@
 """Pages for a person: what there is, and paying an invoice as at a payment provider."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -7,13 +8,19 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from lago_sandbox import clock, documents, money, settings, store, switches
+from lago_sandbox import background, clock, documents, money, settings, store, switches
 from lago_sandbox.billing import cards, payments
 from lago_sandbox.errors import ApiError
 from lago_sandbox.models import VISIBLE, Customer, Invoice
 from lago_sandbox.shapes import invoices as shape
 
 SHOWN = 100  # invoices on the first page
+STEPS = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=31),
+}
 
 
 @require_GET
@@ -25,13 +32,22 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "lago_sandbox/home.html",
-        {"invoices": shown, "now": clock.now(), "settings": settings, **counts},
+        {"invoices": shown, "now": clock.now(), "steps": list(STEPS), "settings": settings, **counts},
     )
 
 
 @require_POST
+def move_clock(request: HttpRequest) -> HttpResponse:
+    """Move the clock on, doing on the way what falls due."""
+    step = STEPS.get(request.POST.get("step", ""))
+    if step is not None:
+        background.advance(clock.now() + step)
+    return redirect("home")
+
+
+@require_POST
 def act(request: HttpRequest, lago_id: UUID, action: str) -> HttpResponse:
-    """Pay, decline or void an invoice from the list."""
+    """Pay, decline, void or dispute an invoice from the list."""
     try:
         _do(get_object_or_404(Invoice.objects.select_related("customer"), pk=lago_id), action)
     except ApiError as error:
@@ -60,8 +76,9 @@ def checkout(request: HttpRequest, token: str) -> HttpResponse:
     """Store a card, which later invoices are charged to; the API lists and removes them."""
     customer = get_object_or_404(Customer, token=token, deleted_at=None)
     if request.method == "POST":
-        with store.writing():
-            cards.store(customer, now=clock.now())
+        if customer.provider_customer_id:
+            with store.writing():
+                cards.store(customer, now=clock.now())
         return redirect("checkout", token=token)
     return render(
         request,
@@ -90,10 +107,17 @@ def style(_request: HttpRequest) -> FileResponse:
 @store.writes
 def _do(invoice: Invoice, action: str) -> None:
     now = clock.now()
-    if action == "void":
-        payments.void(invoice, now=now)
-    else:
-        payments.pay(invoice, status="succeeded" if action == "pay" else "failed", now=now)
+    match action:
+        case "void":
+            payments.void(invoice, now=now)
+        case "dispute":
+            payments.lose_dispute(invoice, now=now)
+        case "pay":
+            payments.pay(invoice, status="succeeded", now=now)
+        case "decline":
+            payments.pay(invoice, status="failed", now=now)
+        case _:
+            raise Http404
 
 
 def _row(invoice: Invoice) -> dict[str, Any]:
@@ -111,6 +135,9 @@ def _row(invoice: Invoice) -> dict[str, Any]:
         "status": _status(invoice),
         "has_outcome": invoice.status == "voided" or invoice.payment_status != "pending",
         "is_payable": invoice.is_payable,
+        "is_disputable": invoice.payment_status == "succeeded"
+        and invoice.total_amount_cents > 0
+        and invoice.payment_dispute_lost_at is None,
         "is_voidable": invoice.status == "finalized" and invoice.payment_status != "succeeded",
         "issued": invoice.issuing_date,
         "file_url": invoice.file_url,
@@ -120,6 +147,8 @@ def _row(invoice: Invoice) -> dict[str, Any]:
 def _status(invoice: Invoice) -> str:
     if invoice.status == "voided":
         return "void"
+    if invoice.payment_dispute_lost_at is not None:
+        return "dispute lost"
     words = {"succeeded": "paid", "failed": "declined", "pending": "to pay"}
     found = words[invoice.payment_status]
     return "overdue" if found == "to pay" and shape.is_overdue(invoice) else found

@@ -24,6 +24,7 @@ MIDDLEWARE = [
     "lago_sandbox.middleware.loopback_only",
     "lago_sandbox.middleware.security_headers",
     "lago_sandbox.middleware.count_requests",
+    "lago_sandbox.middleware.limit_rate",
     "lago_sandbox.middleware.inject_faults",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]

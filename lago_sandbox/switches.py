@@ -20,7 +20,22 @@ DEFAULTS: Final[dict[str, Any]] = {
     "psp": True,  # a payment provider is connected
     "card_outcome": "succeeded",  # what becomes of a charge to a stored card: succeeded or failed
     "licence": False,  # premium
+    "events_store": "postgres",  # or clickhouse: no duplicate is refused, the last one counts
+    "multi_currency": False,  # a customer may be billed in more than one currency
+    "wallet_limit": 6,  # wallets of a customer; 1 at releases until 2025
+    "numbering": "per_customer",  # of invoices; or per_organization
+    "key_cache": 3600.0,  # seconds for which a revoked key still sends events
+    "rate_limits": False,  # Lago Cloud's, in requests in each window
+    "rate_limit_events": 500,
+    "rate_limit_usage": 200,
+    "rate_limit_other": 50,
+    "rate_limit_window": 1.0,  # seconds
     "return_url": settings.RETURN_URL,  # where the payment provider's page leads back to; empty: nowhere
+}
+_CHOICES: Final = {
+    "card_outcome": ("succeeded", "failed"),
+    "events_store": ("postgres", "clickhouse"),
+    "numbering": ("per_customer", "per_organization"),
 }
 _CLOCK: Final = "clock_offset"  # seconds ahead of the wall clock
 _memory: dict[str, Any] = {}
@@ -62,12 +77,24 @@ def forget() -> None:
         _memory.clear()
 
 
+def kept(name: str, default: Any) -> Any:
+    """Return something of the control plane's own that is no switch."""
+    return _all().get(name, default)
+
+
+@store.writes
+def keep(name: str, value: Any) -> None:
+    _write(name, value)
+
+
 def _checked(name: str, value: Any) -> Any:
     default = DEFAULTS[name]
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
         raise ValueError(f"{name} is a {type(default).__name__}")
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(f"{name} is one of {', '.join(_CHOICES[name])}")
     return value
 
 

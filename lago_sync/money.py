@@ -48,6 +48,14 @@ def major_text(cents: int, currency: str) -> str:
     return f"{major(cents, currency):f}"
 
 
+def minor(amount: Decimal, currency: str) -> int:
+    """Return an amount of major units in minor ones; raises ValueError for one that is no whole number of them."""
+    exact = amount.scaleb(places(currency), context=_EXACT)
+    if not exact.is_finite() or exact != exact.to_integral_value():
+        raise ValueError(f"{currency} has {places(currency)} decimals")
+    return int(exact)
+
+
 def share(cents: int, part: Decimal, whole: Decimal) -> int:
     """Return `part` of `whole` of an amount, rounded half up to the minor unit: for showing."""
     exact = _EXACT.divide(_EXACT.multiply(Decimal(cents), part), whole) if whole else Decimal(0)

@@ -8,10 +8,13 @@ from celery import Task, current_app, shared_task
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
+from lago_sync.customers import linking, methods
 from lago_sync.inbox import handling
+from lago_sync.invoices import documents, mailing
 from lago_sync.outbox import delivery
-from lago_sync.purchases import advancing
+from lago_sync.purchases import advancing, auto_orders, disputes, voids
 from lago_sync.reconcile import health, identity, polling
+from lago_sync.subscriptions import changing
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,12 @@ def advance_purchase(purchase_id: str) -> None:
 def advance_due() -> int:
     """Bring forward the purchases whose time has come."""
     return advancing.advance_due(now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.apply_plan_changes", soft_time_limit=150, time_limit=180)
+def apply_plan_changes() -> int:
+    """Carry on the changes of plans that Lago does not show yet."""
+    return changing.carry_on(now=timezone.now())
 
 
 @shared_task(name="lago_sync.tasks.deliver_outbox", soft_time_limit=150, time_limit=180)
@@ -70,6 +79,69 @@ def check_health() -> str:
 def compare_books() -> int:
     """Compare the books of organizations with Lago's."""
     return identity.compare_due(now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.tell_refunds", soft_time_limit=150, time_limit=180)
+def tell_refunds() -> int:
+    """Take credits back where a dispute was lost, and tell Lago's wallets of refunds."""
+    now = timezone.now()
+    disputes.look_at_mirrored(now=now)
+    return voids.tell_due(now=now)
+
+
+@shared_task(name="lago_sync.tasks.refresh_payment_methods", soft_time_limit=150, time_limit=180)
+def refresh_payment_methods() -> int:
+    """Look at the stored cards that were looked at longest ago."""
+    return methods.refresh_due(now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.refresh_methods_of", soft_time_limit=150, time_limit=180)
+def refresh_methods_of(public_id: str) -> None:
+    """Look at one organization's stored cards, as after somebody stored one."""
+    methods.refresh_one(public_id=public_id, now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.tell_billing_details", soft_time_limit=150, time_limit=180)
+def tell_billing_details() -> int:
+    """Tell Lago of billing details that were changed."""
+    return linking.tell_changes()
+
+
+@shared_task(name="lago_sync.tasks.top_up_low_pools", soft_time_limit=150, time_limit=180)
+def top_up_low_pools() -> int:
+    """Order for organizations whose pool is below the threshold of their auto top-up."""
+    count = 0
+    for purchase_id in auto_orders.place_due(now=timezone.now()):
+        enqueue_advance(purchase_id)
+        count += 1
+    return count
+
+
+def enqueue_refunds() -> None:
+    """Have Lago told of refunds now."""
+    enqueue(tell_refunds)
+
+
+def enqueue_methods(public_id: str) -> None:
+    """Have an organization's stored cards looked at now."""
+    enqueue(refresh_methods_of, public_id)
+
+
+@shared_task(name="lago_sync.tasks.send_invoices", soft_time_limit=150, time_limit=180)
+def send_invoices() -> int:
+    """Mail the invoices and receipts whose time has come."""
+    return mailing.send_due(now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.fetch_document", soft_time_limit=150, time_limit=180)
+def fetch_document(invoice_id: str) -> bool:
+    """Fetch the PDF of an invoice that somebody waits for."""
+    return documents.fetch_wanted(invoice_id=UUID(invoice_id), now=timezone.now())
+
+
+def enqueue_document(invoice_id: UUID) -> None:
+    """Have the PDF of an invoice fetched now. Never raises: whoever waits for it asks again."""
+    enqueue(fetch_document, str(invoice_id))
 
 
 def enqueue_webhook(message_id: int) -> None:

@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from kit import transactions
-from kit.errors import Conflict, NotFound, ValidationError
+from kit.errors import AlreadyExists, Conflict, NotFound, ValidationError
 from orgs import names
 from orgs.audit import events
 from orgs.audit.events import Actor
@@ -24,6 +24,7 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "shared_spending": Organization.SharedSpending.values,
     "unpriced": Organization.Unpriced.values,
 }
+_GIVEN_ID: Final = re.compile(r"org_[A-Za-z0-9_-]{1,60}", re.ASCII)
 _AMOUNT: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?", re.ASCII)
 _MOST_CREDITS: Final = 1_000_000_000
 CHANGEABLE: Final = frozenset(
@@ -32,16 +33,39 @@ CHANGEABLE: Final = frozenset(
 """What `update` changes. The currency is not among them: it is fixed once money moved."""
 
 
-def create(*, name: str, owner: User, by: Actor, time_zone: str = "UTC") -> Organization:
-    """Make a team with its owner; raises ValidationError. Nothing about it gives credits."""
+def create(
+    *,
+    name: str,
+    owner: User,
+    by: Actor,
+    time_zone: str = "UTC",
+    public_id: str = "",
+    currency: str = "",
+) -> Organization:
+    """Make a team with its owner; raises ValidationError. Nothing about it gives credits.
+
+    `public_id` is one that was given elsewhere (`org_…`) and survives; AlreadyExists where it is taken.
+    """
     transactions.require()
-    organization = _save(
-        Organization(
-            name=names.cleaned(name), time_zone=_time_zone(time_zone), currency=settings.DEFAULT_CURRENCY
-        )
+    organization = Organization(
+        name=names.cleaned(name),
+        time_zone=_time_zone(time_zone),
+        currency=currency or settings.DEFAULT_CURRENCY,
     )
-    _begin(organization, owner=owner, by=by)
-    return organization
+    if public_id:
+        organization.public_id = checked_id(public_id)
+    saved = _save(organization)
+    if saved.created_at != organization.created_at:
+        raise AlreadyExists("There is an organization with this id.", org_id=public_id)
+    _begin(saved, owner=owner, by=by)
+    return saved
+
+
+def checked_id(public_id: str) -> str:
+    """Return a public id that came from outside; raises ValidationError for what no address could carry."""
+    if not _GIVEN_ID.fullmatch(public_id):
+        raise ValidationError(org_id="org_ and at most 60 letters, digits, _ or - are expected.")
+    return public_id
 
 
 def personal_for(*, user: User) -> Organization:

@@ -11,6 +11,11 @@ from orgs.audit.events import Actor
 from orgs.models import Organization, Plan, PlanFee, Subscription
 from orgs.models.plans import NO_PLAN
 
+_SET: Final = (
+    Subscription.Status.ACTIVE,
+    Subscription.Status.TRIALING,
+    Subscription.Status.CANCELED,  # it ends with its period
+)
 _PERIOD_SUFFIXES: Final = ("_monthly", "_annual", "_yearly")
 
 
@@ -52,6 +57,7 @@ def set_plan(
 ) -> Subscription:
     """Put the organization on a plan for a period, starting its subscription or changing the live one.
 
+    One that staff paused stays paused, whatever becomes of its plan and period.
     Raises NotFound for an unknown plan, ValidationError for a period that does not run forward.
     """
     transactions.require()
@@ -60,16 +66,18 @@ def set_plan(
         raise ValidationError(plan_code="To have no plan, end the subscription.")
     if period_end <= period_start:
         raise ValidationError(period_end="A period ends after it starts.")
-    if status not in {Subscription.Status.ACTIVE, Subscription.Status.TRIALING}:
+    if status not in _SET:
         raise ValidationError(
-            status="A plan is set active or trialing; the other states have verbs of their own."
+            status="A plan is set active, trialing or canceled; the other states have verbs of their own."
         )
     organizations.lock(organization)
     subscription = live(organization=organization)
     if subscription is None:
         subscription = Subscription(organization=organization, started_at=period_start)
     before = _facts(subscription) if subscription.pk else {}
-    subscription.plan, subscription.status, subscription.past_due_since = plan, status, None
+    if subscription.status != Subscription.Status.PAUSED:
+        subscription.status, subscription.past_due_since = Subscription.Status(status), None
+    subscription.plan = plan
     subscription.current_period_start, subscription.current_period_end = period_start, period_end
     subscription.save()
     signals.subscription_changed.send(sender=Subscription, subscription=subscription, before=before, by=by)
@@ -123,7 +131,7 @@ def fee_paid(  # noqa: PLR0913 - the facts of one row
             subscription,
             by,
             "subscription.fee_paid",
-            fee={
+            more={
                 "fee_plan_code": plan.code,
                 "amount_cents": amount_cents,
                 "currency": currency,
@@ -153,6 +161,31 @@ def restore(*, subscription: Subscription, by: Actor) -> Subscription:
     )
 
 
+def pause(*, subscription: Subscription, reason: str, by: Actor) -> Subscription:
+    """Stop new holds and charges under this plan (staff); captures and releases work, and invoices go on.
+
+    A debt is kept for when it is resumed. Raises ValidationError without a reason, NotSubscribed.
+    """
+    if not reason.strip():
+        raise ValidationError(reason="Say why; it is kept in the audit log.")
+    locked = _lock(subscription)
+    if locked.status == Subscription.Status.PAUSED:
+        return locked
+    return _change(
+        locked, by, "subscription.paused", facts={"reason": reason.strip()}, status=Subscription.Status.PAUSED
+    )
+
+
+def resume(*, subscription: Subscription, by: Actor) -> Subscription:
+    """Let a paused subscription go on: past due where a debt is open, else active until Lago is next looked at."""
+    locked = _lock(subscription)
+    if locked.status != Subscription.Status.PAUSED:
+        return locked
+    owes = locked.past_due_since is not None
+    status = Subscription.Status.PAST_DUE if owes else Subscription.Status.ACTIVE
+    return _change(locked, by, "subscription.resumed", status=status)
+
+
 def end(*, subscription: Subscription, at: datetime, by: Actor) -> Subscription:
     """End a subscription for good; the organization's credits stay, under the limits of no plan."""
     locked = _lock(subscription)
@@ -176,13 +209,20 @@ def _lock(subscription: Subscription) -> Subscription:
     return found
 
 
-def _change(subscription: Subscription, by: Actor, action: str, **values: Any) -> Subscription:
+def _change(
+    subscription: Subscription,
+    by: Actor,
+    action: str,
+    *,
+    facts: dict[str, Any] | None = None,
+    **values: Any,
+) -> Subscription:
     before = _facts(subscription)
     for field, value in values.items():
         setattr(subscription, field, value)
     subscription.save(update_fields=list(values))
     signals.subscription_changed.send(sender=Subscription, subscription=subscription, before=before, by=by)
-    _record(subscription, by, action, before=before)
+    _record(subscription, by, action, before=before, more=facts)
     return subscription
 
 
@@ -201,7 +241,7 @@ def _record(
     action: str,
     *,
     before: dict[str, Any] | None = None,
-    fee: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> None:
     events.record(
         organization=subscription.organization.public_id,
@@ -209,5 +249,5 @@ def _record(
         action=action,
         target=subscription.organization.public_id,
         before=before,
-        after=_facts(subscription) | (fee or {}),
+        after=_facts(subscription) | (more or {}),
     )

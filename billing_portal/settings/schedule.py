@@ -37,6 +37,31 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": timedelta(seconds=3),
         "options": {"expires": 3},
     },
+    "apply-plan-changes": {
+        "task": "lago_sync.tasks.apply_plan_changes",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
+    "tell-refunds": {
+        "task": "lago_sync.tasks.tell_refunds",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    "top-up-low-pools": {
+        "task": "lago_sync.tasks.top_up_low_pools",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    "tell-billing-details": {
+        "task": "lago_sync.tasks.tell_billing_details",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "refresh-payment-methods": {
+        "task": "lago_sync.tasks.refresh_payment_methods",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "deliver-outbox": {
         "task": "lago_sync.tasks.deliver_outbox",
         "schedule": timedelta(seconds=5),
@@ -51,6 +76,11 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "task": "lago_sync.tasks.poll",
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
+    },
+    "send-invoices": {
+        "task": "lago_sync.tasks.send_invoices",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
     },
     "check-lago": {
         "task": "lago_sync.tasks.check_health",

@@ -16,6 +16,13 @@ def shown(cents: int, currency: str) -> str:
 @register.filter
 def purchase_tone(status: str) -> str:
     """Return the tone of a purchase's badge."""
-    return {"completed": "ok", "awaiting_payment": "warn", "declined": "bad", "failed": "bad"}.get(
-        status, "accent"
-    )
+    tones = {
+        "completed": "ok",
+        "awaiting_payment": "warn",
+        "declined": "bad",
+        "failed": "bad",
+        "disputed": "bad",
+        "abandoned": "",
+        "refunded": "",
+    }
+    return tones.get(status, "accent")

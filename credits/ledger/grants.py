@@ -1,6 +1,6 @@
 """Grants: credits entering an organization's pool, once per source and reference."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -120,6 +120,12 @@ def tell(grant: Grant, *, by: Actor) -> None:
             "expires_at": grant.expires_at,
         },
     )
+
+
+def granted(*, organization: Organization, source: str, references: Collection[str]) -> dict[str, Decimal]:
+    """Return the credits of an organization's grants of a source, by reference; one that was not granted is left out."""
+    found = Grant.objects.filter(organization=organization, source=source, reference__in=references)
+    return dict(found.values_list("reference", "credits"))
 
 
 def _earlier(asked: Grant) -> Grant | None:

@@ -28,9 +28,9 @@ o AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT id, public_id, status, shared_spending, time_zone, unpriced, unpriced_credits
     FROM orgs_organization WHERE id = d.o LIMIT 1) one
   LEFT JOIN LATERAL (
-    SELECT plan.daily_calls, plan.monthly_calls, plan.markup_percent, live.past_due_since
+    SELECT plan.daily_calls, plan.monthly_calls, plan.markup_percent, live.past_due_since, coalesce(live.status = 'paused', false) AS is_paused
     FROM (SELECT 1) AS one
-    LEFT JOIN (SELECT plan_id, past_due_since FROM orgs_subscription WHERE organization_id = d.o AND ended_at IS NULL LIMIT 1) live ON true
+    LEFT JOIN (SELECT plan_id, past_due_since, status FROM orgs_subscription WHERE organization_id = d.o AND ended_at IS NULL LIMIT 1) live ON true
     LEFT JOIN orgs_plan plan ON CASE WHEN live.plan_id IS NULL THEN plan.code = 'none' ELSE plan.id = live.plan_id END
     LIMIT 1) p ON true
   LEFT JOIN LATERAL (SELECT id FROM credits_creditpool WHERE organization_id = d.o AND department_id IS NULL LIMIT 1) op ON true
@@ -97,6 +97,7 @@ class Standing:
     monthly_calls: int | None
     markup_percent: Decimal
     past_due_since: datetime | None
+    is_paused: bool | None
     pool_id: int | None
     shortfall_open: Decimal
     hard_budgets: str | None
@@ -184,6 +185,8 @@ class Standing:
             raise NotAMember("This user is no longer a member of the organization.")
         if self.status == "suspended":
             raise OrganizationSuspended("The organization is suspended.")
+        if self.is_paused:
+            raise OrganizationSuspended("The organization's plan is paused.")
         if self.past_due_since is not None and self.clock - self.past_due_since > PAYMENT_GRACE:
             raise PaymentOverdue("The plan's invoice is overdue; paying it restores spending.")
 

@@ -127,9 +127,12 @@ def update_plan(request: HttpRequest, code: str) -> dict[str, Any]:
 
 
 def delete_plan(_request: HttpRequest, code: str) -> dict[str, Any]:
+    """Have a plan deleted a moment later, with its subscriptions; until then it is listed as pending deletion."""
     row, now = plan(code), clock.now()
+    row.pending_deletion = True
+    row.save(update_fields=["pending_deletion"])
     jobs.soon("remove_plan", now=now, plan=row.id)
-    return {"plan": shape.plan(row) | {"pending_deletion": True}}
+    return {"plan": shape.plan(row)}
 
 
 def plan(code: str) -> Plan:

@@ -5,9 +5,10 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+from django.core import signing
 from django.http import HttpRequest
 
-from lago_sandbox import clock, jobs, money, settings
+from lago_sandbox import clock, jobs, money, settings, switches
 from lago_sandbox.api.fields import Problems, is_blank
 from lago_sandbox.api.paging import page
 from lago_sandbox.api.routing import root
@@ -30,6 +31,7 @@ def upsert(request: HttpRequest) -> dict[str, Any]:
     row = Customer.objects.filter(external_id=external_id, deleted_at=None).first()
     is_new = row is None
     row = row or create(external_id, now=now)
+    _check_currency(row, given.get("currency"))
     row.details |= {name: given[name] for name in KEPT if name in given}
     row.currency = given.get("currency") or row.currency
     row.updated_at = now
@@ -91,12 +93,32 @@ def checkout_url(_request: HttpRequest, external_id: str) -> dict[str, Any]:
     return {"customer": found}
 
 
+def portal_url(_request: HttpRequest, external_id: str) -> dict[str, Any]:
+    """Return the address of Lago's own customer portal, good for 12 hours; the sandbox has no such pages."""
+    row = find(external_id)
+    signed = signing.TimestampSigner().sign(str(row.id))
+    return {"customer": {"portal_url": f"{settings.URL}/customer-portal/{signed}"}}
+
+
 def find(external_id: str) -> Customer:
     """Return a kept customer or answer 404."""
     found = Customer.objects.filter(external_id=external_id, deleted_at=None).first()
     if found is None:
         raise NotFound("customer")
     return found
+
+
+def is_other_currency(row: Customer, currency: Any) -> bool:
+    """Say whether a customer that was billed in one currency is asked to take another (v1.51.0 refuses it)."""
+    return bool(
+        row.currency and currency not in (None, "", row.currency) and not switches.read("multi_currency")
+    )
+
+
+def _check_currency(row: Customer, currency: Any) -> None:
+    is_bound = row.subscriptions.exists() or row.wallets.exists() or row.invoices.exists()
+    if is_bound and is_other_currency(row, currency):
+        raise Invalid({"currency": ["currencies_does_not_match"]})
 
 
 def _check(given: dict[str, Any]) -> None:
@@ -124,12 +146,13 @@ def _link_provider(row: Customer, given: Any) -> bool:
     if "payment_provider" not in given:
         return False
     name = given["payment_provider"]
+    had_id = bool(row.provider_customer_id)
     was, row.payment_provider = row.payment_provider, name if name in PROVIDERS else ""
     row.payment_provider_code = str(given.get("payment_provider_code") or row.payment_provider)
     row.provider_customer_id = str(given.get("provider_customer_id") or row.provider_customer_id)
-    if row.payment_provider and not row.provider_customer_id:
-        row.provider_customer_id = payments.provider_id()
-    return bool(row.payment_provider) and not was
+    if row.payment_provider and row.details.get("sync_with_provider") and not row.provider_customer_id:
+        row.provider_customer_id = payments.provider_id()  # only so does the provider hear of the customer
+    return bool(row.payment_provider and row.provider_customer_id) and not (was and had_id)
 
 
 def _replace_metadata(row: Customer, given: list[Any], now: datetime) -> None:

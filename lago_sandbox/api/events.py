@@ -30,7 +30,7 @@ def create(request: HttpRequest) -> dict[str, Any]:
     row = _row(given, now)
     if _stored([row]):
         raise Invalid({"transaction_id": ["value_already_exist"]})
-    row.save(force_insert=True)
+    _store([row])
     usage.plan_report(now)
     return {"event": shape.event(row)}
 
@@ -52,12 +52,13 @@ def create_batch(request: HttpRequest) -> dict[str, Any]:
     stored, seen = _stored(list(rows.values())), set()
     for place, row in rows.items():
         # Inside a batch the transaction id alone has to be unique, whatever the subscription.
-        if (row.external_subscription_id, row.transaction_id) in stored or row.transaction_id in seen:
+        is_taken = (row.external_subscription_id, row.transaction_id) in stored or row.transaction_id in seen
+        if is_taken and _refuses_duplicates():
             problems[str(place)] = {"transaction_id": ["value_already_exist"]}
         seen.add(row.transaction_id)
     if problems:
         raise Invalid(problems)
-    Event.objects.bulk_create(rows.values())
+    _store(list(rows.values()))
     usage.plan_report(now)
     return {"events": [shape.event(row) for row in rows.values()]}
 
@@ -133,8 +134,31 @@ def _row(given: dict[str, Any], now: datetime) -> Event:
     )
 
 
+def _refuses_duplicates() -> bool:
+    return bool(switches.read("events_store") == "postgres")
+
+
+def _store(rows: list[Event]) -> None:
+    """Store events; in ClickHouse the last one of a code, subscription, id and timestamp counts (B11)."""
+    if not _refuses_duplicates():
+        same = {
+            (row.code, row.external_subscription_id, row.transaction_id, row.timestamp): row for row in rows
+        }
+        for code, subscription, transaction_id, timestamp in same:
+            Event.objects.filter(
+                code=code,
+                external_subscription_id=subscription,
+                transaction_id=transaction_id,
+                timestamp=timestamp,
+            ).delete()
+        rows = list(same.values())
+    Event.objects.bulk_create(rows)
+
+
 def _stored(rows: list[Event]) -> set[tuple[str, str]]:
     """Return the keys that exist; events without a subscription are never duplicates."""
+    if not _refuses_duplicates():
+        return set()
     found = Event.objects.filter(transaction_id__in=[row.transaction_id for row in rows])
     wanted = {(row.external_subscription_id, row.transaction_id) for row in rows}
     pairs = found.values_list("external_subscription_id", "transaction_id")

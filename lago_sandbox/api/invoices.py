@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpRequest
 
 from lago_sandbox import clock, jobs, settings
 from lago_sandbox.api import customers
 from lago_sandbox.api.paging import page
 from lago_sandbox.api.routing import root
-from lago_sandbox.billing import payments
+from lago_sandbox.billing import cards, payments
 from lago_sandbox.errors import Invalid, NotAllowed, NotFound
 from lago_sandbox.models import VISIBLE, CreditNote, Invoice, InvoiceMetadata
 from lago_sandbox.shapes import invoices as shape
@@ -19,6 +20,7 @@ FILTERS = {
     "status": ("draft", "finalized", "voided", "failed", "pending"),
     "payment_status": ("pending", "succeeded", "failed"),
 }
+FLAGS = {"payment_dispute_lost": Q(payment_dispute_lost_at__isnull=False)}
 
 
 def index(request: HttpRequest) -> dict[str, Any]:
@@ -63,6 +65,12 @@ def download(_request: HttpRequest, lago_id: UUID) -> dict[str, Any] | None:
     return {"invoice": shape.invoice(row)}
 
 
+def lose_dispute(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    row = find(lago_id)
+    payments.lose_dispute(row, now=clock.now())
+    return {"invoice": shape.invoice(row)}
+
+
 def void(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
     row = find(lago_id)
     payments.void(row, now=clock.now())
@@ -90,7 +98,7 @@ def retry_payment(_request: HttpRequest, lago_id: UUID) -> None:
     row = find(lago_id)
     if not row.is_payable:
         raise NotAllowed("invalid_status")
-    if row.customer.has_card:
+    if cards.is_chargeable(row.customer):
         jobs.soon("charge_card", now=clock.now(), invoice=row.id)
 
 
@@ -119,14 +127,30 @@ def find(lago_id: UUID) -> Invoice:
 
 
 def _listed(request: HttpRequest, rows: Any) -> dict[str, Any]:
-    rows = rows.filter(status__in=VISIBLE).select_related("customer")
+    rows = _flagged(request, _chosen(request, rows.filter(status__in=VISIBLE).select_related("customer")))
+    for name in ("invoice_type", "currency"):
+        if value := request.GET.get(name):
+            rows = rows.filter(**{name: value})
+    for name, condition in (("issuing_date_from", "gte"), ("issuing_date_to", "lte")):
+        if (moment := clock.parse(request.GET.get(name))) is not None:  # a bad date is ignored
+            rows = rows.filter(**{f"issuing_date__{condition}": moment.date()})
+    if text := request.GET.get("search_term"):
+        rows = rows.filter(number__icontains=text)
+    return page(
+        request,
+        rows.order_by("-issuing_date", "-created_at", "id"),
+        name="invoices",
+        shape=lambda row: shape.invoice(row, full=False),
+        counts_seldom=True,
+    )
+
+
+def _chosen(request: HttpRequest, rows: Any) -> Any:
+    """Return those with a status that is asked for; a wrong one is told by its place."""
     for name, allowed in FILTERS.items():
         plural = f"{name}es" if name == "status" else "payment_statuses"
-        wanted = [
-            *request.GET.getlist(name),
-            *request.GET.getlist(f"{name}[]"),
-            *request.GET.getlist(f"{plural}[]"),
-        ]
+        names = (name, f"{name}[]", f"{plural}[]")
+        wanted = [one for given in names for one in request.GET.getlist(given)]
         wrong = {
             str(place): [f"must be one of: {', '.join(allowed)}"]
             for place, one in enumerate(wanted)
@@ -136,11 +160,17 @@ def _listed(request: HttpRequest, rows: Any) -> dict[str, Any]:
             raise Invalid({name: wrong})
         if wanted:
             rows = rows.filter(**{f"{name}__in": wanted})
-    for name in ("invoice_type", "currency"):
-        if value := request.GET.get(name):
-            rows = rows.filter(**{name: value})
-    rows = rows.order_by("-issuing_date", "-created_at", "id")
-    return page(request, rows, name="invoices", shape=lambda row: shape.invoice(row, full=False))
+    return rows
+
+
+def _flagged(request: HttpRequest, rows: Any) -> Any:
+    for name, when in FLAGS.items():
+        value = request.GET.get(name)
+        if value not in (None, "true", "false"):
+            raise Invalid({name: ["must be boolean"]})
+        if value is not None:
+            rows = rows.filter(when) if value == "true" else rows.exclude(when)
+    return rows
 
 
 def _replace_metadata(row: Invoice, given: list[Any], now: datetime) -> None:

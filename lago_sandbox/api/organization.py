@@ -4,9 +4,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from lago_sandbox import clock
+from lago_sandbox import clock, switches
 from lago_sandbox.api.fields import Problems
 from lago_sandbox.api.paging import page
 from lago_sandbox.api.routing import root
@@ -43,7 +43,7 @@ def show(_request: HttpRequest) -> dict[str, Any]:
             "city": None,
             "legal_name": None,
             "legal_number": None,
-            "document_numbering": "per_customer",
+            "document_numbering": switches.read("numbering"),
             "document_number_prefix": "SBX",
             "net_payment_term": 0,
             "tax_identification_number": None,
@@ -56,7 +56,7 @@ def show(_request: HttpRequest) -> dict[str, Any]:
             },
             "taxes": [],
             "finalize_zero_amount_invoice": True,
-            "events_store": "postgres",
+            "events_store": switches.read("events_store"),
         }
     }
 
@@ -100,6 +100,11 @@ def delete_endpoint(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
 
 def json_public_key(_request: HttpRequest) -> dict[str, Any]:
     return {"webhook": {"public_key": signing.public_key()}}
+
+
+def public_key(_request: HttpRequest) -> HttpResponse:
+    """Return the same as text; deprecated at Lago."""
+    return HttpResponse(signing.public_key(), content_type="text/plain")
 
 
 def _fill(row: WebhookEndpoint, given: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from lago_sandbox import settings, store
-from lago_sandbox.errors import ApiError, BadRequest, MissingRoot, Unauthorized
+from lago_sandbox import keys, store, switches
+from lago_sandbox.errors import ApiError, BadRequest, Forbidden, MissingRoot, NotFound, Unauthorized
 
-Answer = dict[str, Any] | None
+Answer = dict[str, Any] | HttpResponse | None
 Verb = Callable[..., Answer]
 
 
@@ -19,7 +19,8 @@ def resource(**verbs: Verb) -> Callable[..., HttpResponse]:
 
     @csrf_exempt
     def view(request: HttpRequest, **path: str) -> HttpResponse:
-        verb = verbs.get("PUT" if request.method == "PATCH" else str(request.method))
+        asked = str(request.method)
+        verb = verbs.get("PUT" if asked == "PATCH" and "PATCH" not in verbs else asked)
         if verb is None:
             return not_found(request)
         try:
@@ -46,10 +47,21 @@ def health(_request: HttpRequest) -> HttpResponse:
     return JsonResponse({"version": "1.51.0-sandbox", "github_url": "", "message": "Success"})
 
 
-def root(request: HttpRequest, name: str) -> dict[str, Any]:
+def premium(_request: HttpRequest, **_path: str) -> Answer:
+    """Refuse without a licence what the sandbox has no more of: with one it is an address that is not there."""
+    require_licence()
+    raise NotFound("resource")
+
+
+def require_licence() -> None:
+    if not switches.read("licence"):
+        raise Forbidden("feature_unavailable")
+
+
+def root(request: HttpRequest, name: str, *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return the object that the body's fields stand in; 400 if it is not there or empty."""
     found = _json(request).get(name)
-    if not isinstance(found, dict) or not found:
+    if not isinstance(found, dict) or not (found or may_be_empty):
         raise MissingRoot(name)
     return found
 
@@ -74,11 +86,14 @@ def _json(request: HttpRequest) -> dict[str, Any]:
 
 def _require_key(request: HttpRequest) -> None:
     words = request.headers.get("Authorization", "").split()
-    if len(words) < 2 or words[1] != settings.API_KEY:
+    is_event = request.path_info.startswith("/api/v1/events")
+    if len(words) < 2 or not keys.is_valid(words[1], for_events=is_event):
         raise Unauthorized
 
 
 def _answer(found: Answer) -> HttpResponse:
+    if isinstance(found, HttpResponse):
+        return found
     if found is None:
         return HttpResponse(b"", status=200, content_type="application/json")
     body = json.dumps(found, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,7 @@ from lago_sandbox import clock
 from lago_sandbox.api import catalogue, customers
 from lago_sandbox.api.fields import Problems, moment
 from lago_sandbox.api.paging import page
-from lago_sandbox.api.routing import root
+from lago_sandbox.api.routing import require_licence, root
 from lago_sandbox.billing import lifecycle, schedule
 from lago_sandbox.errors import Invalid, NotFound
 from lago_sandbox.models import Customer, Subscription
@@ -22,9 +22,13 @@ STATUSES = ("pending", "active", "terminated", "canceled", "incomplete")
 def create(request: HttpRequest) -> dict[str, Any]:
     given, now = root(request, "subscription"), clock.now()
     starts_at, ends_at = _check(given, now)
+    if given.get("plan_overrides"):
+        require_licence()
     plan = catalogue.plan(str(given.get("plan_code")))
     external_id = str(given["external_id"]).strip()
     customer = _customer(str(given["external_customer_id"]).strip(), now)
+    if customers.is_other_currency(customer, plan.amount_currency):
+        raise Invalid({"currency": ["currencies_does_not_match"]})
     if not customer.currency:
         customer.currency = plan.amount_currency
         customer.save(update_fields=["currency"])
@@ -94,6 +98,7 @@ def update(request: HttpRequest, external_id: str) -> dict[str, Any]:
     problems.stop()
     row.save()
     schedule.plan_next(now)
+    schedule.plan_alerts(row, now)
     emit("subscription.updated", about=row, now=now)
     return {"subscription": shape.subscription(row)}
 

@@ -1,17 +1,23 @@
 """What a subscription owes when it starts, is renewed, or ends."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
-from lago_sandbox.billing import periods, terms
+from lago_sandbox.billing import periods, terms, trials
 from lago_sandbox.billing.invoicing import Bill
 from lago_sandbox.models import Subscription
 
 
 def starting_bill(row: Subscription) -> Bill:
     """Return the base fee from the start to the period's end; an anniversary's first period is whole."""
-    started = (row.started_at or row.subscription_at).date()
+    started = _first_day(row)
     period = terms.period(row, started)
     return Bill(row, "subscription_starting", period, period.days_from(started), charges=None)
+
+
+def bill_after_trial(row: Subscription, ends: datetime) -> Bill:
+    """Return the base fee for what is left of the present period when a trial ends."""
+    period = terms.period(row, ends.date())
+    return Bill(row, "subscription_starting", period, period.days_from(ends.date()), charges=None)
 
 
 def renewal(row: Subscription) -> Bill:
@@ -19,9 +25,9 @@ def renewal(row: Subscription) -> Bill:
     past, present = last_period(row), next_period(row)
     charges = terms.charges_range(row, past)
     if row.plan.pay_in_advance:
-        return Bill(row, "subscription_periodic", present, present.days, charges)
-    started = (row.started_at or row.subscription_at).date()
-    return Bill(row, "subscription_periodic", past, past.days_from(started), charges)
+        is_free = trials.is_running(row, present.begins_at)  # it is billed when the trial ends
+        return Bill(row, "subscription_periodic", present, None if is_free else present.days, charges)
+    return Bill(row, "subscription_periodic", past, past.days_from(_first_paid_day(row)), charges)
 
 
 def final_bill(row: Subscription, *, changed: bool) -> Bill:
@@ -30,9 +36,8 @@ def final_bill(row: Subscription, *, changed: bool) -> Bill:
     period = last_period(row)
     days = None
     if not row.plan.pay_in_advance:
-        started = (row.started_at or row.subscription_at).date()
         unused = period.days_from(ended.date()) - (0 if changed else 1)
-        days = period.days_from(started) - max(0, unused)
+        days = max(0, period.days_from(_first_paid_day(row)) - max(0, unused))
     charges = None
     if row.plan.charges.filter(deleted_at=None, pay_in_advance=False).exists():
         charges = terms.charges_range(row, period, until=ended)
@@ -49,3 +54,12 @@ def last_period(row: Subscription) -> periods.Period:
 def next_period(row: Subscription) -> periods.Period:
     """Return the period that begins on the next billing day."""
     return terms.period(row, last_period(row).next_begins_at.date())
+
+
+def _first_day(row: Subscription) -> date:
+    return (row.started_at or row.subscription_at).date()
+
+
+def _first_paid_day(row: Subscription) -> date:
+    ends = trials.ends_at(row)
+    return max(_first_day(row), ends.date()) if ends else _first_day(row)

@@ -3,6 +3,7 @@
 import secrets
 from datetime import datetime
 
+from lago_sandbox import switches
 from lago_sandbox.models import Customer, PaymentMethod
 
 
@@ -12,6 +13,11 @@ def store(customer: Customer, *, now: datetime) -> PaymentMethod:
     return PaymentMethod.objects.create(
         created_at=now, customer=customer, provider_method_id=f"pm_{secrets.token_hex(12)}", is_default=True
     )
+
+
+def is_chargeable(customer: Customer) -> bool:
+    """Say whether invoices are charged by themselves: a card, and a customer that the provider was told of."""
+    return bool(customer.provider_customer_id and switches.read("psp") and customer.has_card)
 
 
 def make_default(card: PaymentMethod) -> None:

@@ -4,12 +4,15 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from lago_sandbox import jobs, money
-from lago_sandbox.billing import charges, consumption, notes, periods
+from lago_sandbox import jobs, money, switches
+from lago_sandbox.billing import cards, charges, consumption, notes, periods
 from lago_sandbox.models import BillingPeriod, Customer, Fee, Invoice, Subscription
 from lago_sandbox.webhooks.emit import emit
+
+PREFIX: Final = "SBX"
+DRAFTS: Final = ("open", "draft")  # have no number yet
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,12 @@ def open_invoice(
 ) -> Invoice:
     """Return a new, empty invoice with the customer's next number."""
     last = customer.invoices.order_by("-sequential_id").values_list("sequential_id", flat=True).first() or 0
-    number = f"{customer.slug}-{last + 1:03d}"
     return Invoice.objects.create(
         created_at=now,
         updated_at=now,
         customer=customer,
         sequential_id=last + 1,
-        number=f"{customer.slug}-DRAFT" if status == "open" else number,
+        number=draft_number(customer) if status in DRAFTS else final_number(customer, last + 1, now=now),
         invoice_type=invoice_type,
         status=status,
         currency=currency,
@@ -42,6 +44,18 @@ def open_invoice(
         payment_due_date=now.date() + timedelta(days=int(customer.details.get("net_payment_term") or 0)),
         payment_token=secrets.token_urlsafe(16),
     )
+
+
+def final_number(customer: Customer, sequential_id: int, *, now: datetime) -> str:
+    """Return a number that counts the customer's invoices, or all of the organization in a month (B55)."""
+    if switches.read("numbering") == "per_customer":
+        return f"{customer.slug}-{sequential_id:03d}"
+    prefix = f"{PREFIX}-{now:%Y%m}-"
+    return f"{prefix}{Invoice.objects.filter(number__startswith=prefix).count() + 1:03d}"
+
+
+def draft_number(customer: Customer) -> str:
+    return f"{PREFIX}-DRAFT" if switches.read("numbering") == "per_organization" else f"{customer.slug}-DRAFT"
 
 
 def invoice_bills(bills: list[Bill], *, now: datetime) -> Invoice:
@@ -82,7 +96,7 @@ def after_finalizing(invoice: Invoice, *, now: datetime) -> None:
     if invoice.is_payable:
         overdue_at = periods.midnight(invoice.payment_due_date) + timedelta(days=1, minutes=15)
         jobs.at("overdue", due_at=overdue_at, invoice=invoice.id)
-    if invoice.is_payable and invoice.customer.has_card:
+    if invoice.is_payable and cards.is_chargeable(invoice.customer):
         jobs.soon("charge_card", now=now, invoice=invoice.id)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from lago_sandbox import jobs
-from lago_sandbox.billing import bills, invoicing, notes, schedule, terms
+from lago_sandbox.billing import bills, invoicing, notes, schedule, terms, trials
 from lago_sandbox.models import Customer, Plan, Subscription
 from lago_sandbox.webhooks.emit import emit
 
@@ -34,6 +34,7 @@ def create(
         start(row, started_at=now, now=now)
         _bill_start(row, now=now)
     schedule.plan_next(now)
+    schedule.plan_alerts(row, now)
     return row
 
 
@@ -85,7 +86,7 @@ def bill_change(payload: dict[str, Any], now: datetime) -> None:
     old = Subscription.objects.select_related("plan", "customer").get(pk=payload["old"])
     new = Subscription.objects.select_related("plan", "customer").get(pk=payload["new"])
     joint = [bills.final_bill(old, changed=True)]
-    if new.plan.pay_in_advance:
+    if new.plan.pay_in_advance and not trials.is_running(new, now):
         joint.append(bills.starting_bill(new))
     if any(bill.days is not None or bill.charges for bill in joint):
         invoicing.invoice_bills(joint, now=now)
@@ -133,7 +134,7 @@ def bill_start(payload: dict[str, Any], now: datetime) -> None:
 
 
 def _bill_start(row: Subscription, *, now: datetime) -> None:
-    if row.plan.pay_in_advance:
+    if row.plan.pay_in_advance and not trials.is_running(row, now):
         jobs.soon("bill_start", now=now, subscription=row.id)
 
 

@@ -1,6 +1,6 @@
 """All rows of the sandbox."""
 
-from lago_sandbox.models.catalogue import BillableMetric, Charge, Plan
+from lago_sandbox.models.catalogue import BillableMetric, Charge, Feature, Plan
 from lago_sandbox.models.customers import Customer, CustomerMetadata, PaymentMethod
 from lago_sandbox.models.invoices import (
     VISIBLE,
@@ -10,14 +10,16 @@ from lago_sandbox.models.invoices import (
     Fee,
     Invoice,
     InvoiceMetadata,
+    Payment,
 )
 from lago_sandbox.models.machinery import Job, Setting
 from lago_sandbox.models.subscriptions import Event, Subscription
-from lago_sandbox.models.wallets import Wallet, WalletTransaction
+from lago_sandbox.models.wallets import Alert, Wallet, WalletTransaction
 from lago_sandbox.models.webhooks import Delivery, WebhookEndpoint
 
 __all__ = [
     "VISIBLE",
+    "Alert",
     "BillableMetric",
     "BillingPeriod",
     "Charge",
@@ -27,10 +29,12 @@ __all__ = [
     "CustomerMetadata",
     "Delivery",
     "Event",
+    "Feature",
     "Fee",
     "Invoice",
     "InvoiceMetadata",
     "Job",
+    "Payment",
     "PaymentMethod",
     "Plan",
     "Setting",

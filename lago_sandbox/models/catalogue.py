@@ -32,6 +32,8 @@ class Plan(Row):
     pay_in_advance = models.BooleanField()
     trial_period = models.FloatField(default=0)
     details = models.JSONField(default=dict)
+    entitlements = models.JSONField(default=dict)  # {feature code: {privilege code: value}}
+    pending_deletion = models.BooleanField(default=False)
     deleted_at = models.DateTimeField(null=True)
 
     charges: "RelatedManager[Charge]"
@@ -58,3 +60,13 @@ class Charge(Row):
 
     metric_id: UUID
     objects: ClassVar[models.Manager["Charge"]] = models.Manager()
+
+
+class Feature(Row):
+    code = models.CharField(max_length=255, db_index=True)
+    name = models.CharField(max_length=255, null=True)  # noqa: DJ001 - shown as null
+    description = models.CharField(max_length=600, null=True)  # noqa: DJ001 - shown as null
+    privileges = models.JSONField(default=list)  # [{code, name, value_type, config}]
+    deleted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Feature"]] = models.Manager()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
     from lago_sandbox.models.invoices import Invoice
+    from lago_sandbox.models.subscriptions import Subscription
     from lago_sandbox.models.wallets import Wallet
 
 
@@ -29,6 +30,7 @@ class Customer(Row):
     payment_methods: "RelatedManager[PaymentMethod]"
     wallets: "RelatedManager[Wallet]"
     invoices: "RelatedManager[Invoice]"
+    subscriptions: "RelatedManager[Subscription]"
     objects: ClassVar[models.Manager["Customer"]] = models.Manager()
 
     class Meta:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import models
 
 from lago_sandbox.models.catalogue import Charge
-from lago_sandbox.models.customers import Customer
+from lago_sandbox.models.customers import Customer, PaymentMethod
 from lago_sandbox.models.fields import ExactDecimal, Row
 from lago_sandbox.models.subscriptions import Subscription
 
@@ -37,6 +37,7 @@ class Invoice(Row):
     payment_token = models.CharField(max_length=40, unique=True)
     file_url = models.CharField(max_length=255, null=True)  # noqa: DJ001 - shown as null
     voided_at = models.DateTimeField(null=True)
+    payment_dispute_lost_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
 
     customer_id: UUID
@@ -45,6 +46,7 @@ class Invoice(Row):
     periods: "RelatedManager[BillingPeriod]"
     metadata: "RelatedManager[InvoiceMetadata]"
     credit_notes: "RelatedManager[CreditNote]"
+    payments: "RelatedManager[Payment]"
     wallet_transactions: "RelatedManager[WalletTransaction]"
     objects: ClassVar[models.Manager["Invoice"]] = models.Manager()
 
@@ -84,6 +86,7 @@ class BillingPeriod(Row):
     charges_to_at = models.DateTimeField()
 
     subscription_id: UUID
+    invoice_id: UUID
     objects: ClassVar[models.Manager["BillingPeriod"]] = models.Manager()
 
 
@@ -122,3 +125,19 @@ class Credit(Row):
     credit_note_id: UUID
     invoice_id: UUID
     objects: ClassVar[models.Manager["Credit"]] = models.Manager()
+
+
+class Payment(Row):
+    """One attempt at the payment provider, or money that a person says has come (`manual`)."""
+
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="payments")
+    amount_cents = models.BigIntegerField()
+    status = models.CharField(max_length=12)  # succeeded, failed
+    payment_type = models.CharField(max_length=12)  # manual, provider
+    reference = models.CharField(max_length=40, default="")
+    provider_payment_id = models.CharField(max_length=40, default="")
+    card = models.ForeignKey(PaymentMethod, models.SET_NULL, null=True, related_name="payments")
+
+    invoice_id: UUID
+    card_id: UUID | None
+    objects: ClassVar[models.Manager["Payment"]] = models.Manager()

@@ -28,6 +28,8 @@ class Subscription(Row):
     ending_at = models.DateTimeField(null=True)
     terminated_at = models.DateTimeField(null=True)
     canceled_at = models.DateTimeField(null=True)
+    trial_ended_at = models.DateTimeField(null=True)
+    entitlements = models.JSONField(default=dict)  # what differs from the plan's
     next_billing_at = models.DateTimeField(
         null=True, db_index=True
     )  # start of the next period, not yet invoiced
@@ -55,6 +57,3 @@ class Event(Row):
 
     class Meta:
         indexes = [models.Index(fields=["external_subscription_id", "code", "timestamp"], name="event_usage")]
-        constraints = [
-            models.UniqueConstraint(fields=["external_subscription_id", "transaction_id"], name="one_event")
-        ]

@@ -32,6 +32,9 @@ class Wallet(Row):
     minimum_cents = models.BigIntegerField(null=True)
     maximum_cents = models.BigIntegerField(null=True)
     metadata = models.JSONField(null=True)
+    rules = models.JSONField(
+        default=list
+    )  # recurring_transaction_rules as they are shown; only with a licence
     expiration_at = models.DateTimeField(null=True)
     terminated_at = models.DateTimeField(null=True)
     synced_at = models.DateTimeField(null=True)
@@ -44,6 +47,30 @@ class Wallet(Row):
 
     def credits(self, cents: int) -> Decimal:
         return money.credits_of(cents, self.rate_amount, self.currency)
+
+
+class Alert(Row):
+    """A wish to be told when usage or a balance passes a threshold; looked at only with a licence."""
+
+    external_subscription_id = models.CharField(max_length=255, default="", db_index=True)
+    wallet = models.ForeignKey(Wallet, models.CASCADE, null=True, related_name="alerts")
+    code = models.CharField(max_length=255)
+    name = models.CharField(max_length=255, null=True)  # noqa: DJ001 - shown as null
+    alert_type = models.CharField(max_length=60)
+    billable_metric_code = models.CharField(max_length=255, default="")
+    thresholds = models.JSONField(default=list)  # [{code, value, recurring}]
+    previous_value = ExactDecimal(default=Decimal(0))
+    last_processed_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager["Alert"]] = models.Manager()
+
+    @property
+    def is_decreasing(self) -> bool:
+        """A wallet's alert fires on the way down."""
+        return self.wallet_id is not None
+
+    wallet_id: UUID | None
 
 
 class WalletTransaction(Row):

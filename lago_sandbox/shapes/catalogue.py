@@ -4,6 +4,7 @@ from typing import Any
 
 from lago_sandbox import clock
 from lago_sandbox.models import BillableMetric, Charge, Plan
+from lago_sandbox.shapes import features
 
 
 def metric(row: BillableMetric) -> dict[str, Any]:
@@ -45,12 +46,12 @@ def plan(row: Plan) -> dict[str, Any]:
         "active_subscriptions_count": 0,
         "draft_invoices_count": 0,
         "parent_id": None,
-        "pending_deletion": row.deleted_at is not None,
+        "pending_deletion": row.pending_deletion,
         "charges": [charge(one) for one in row.charges.filter(deleted_at=None).order_by("created_at", "id")],
         "fixed_charges": [],
         "taxes": [],
         "usage_thresholds": [],
-        "entitlements": [],
+        "entitlements": features.of_plan(row),
         "metadata": kept.get("metadata"),
     }
 

@@ -49,6 +49,8 @@ def invoice(row: Invoice, *, full: bool = True) -> dict[str, Any]:
         "applied_invoice_custom_sections": [],
         "applied_usage_thresholds": [],
     }
+    if row.payment_dispute_lost_at is not None:
+        found["payment_dispute_lost_at"] = clock.seconds(row.payment_dispute_lost_at)
     return found | _details(row) if full else found
 
 

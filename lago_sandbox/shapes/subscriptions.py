@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from lago_sandbox import clock
+from lago_sandbox import clock, switches
 from lago_sandbox.billing import terms
 from lago_sandbox.models import Event, Subscription
-from lago_sandbox.shapes import catalogue, customers
+from lago_sandbox.shapes import catalogue, customers, features
 
 
 def subscription(row: Subscription, *, with_plan: bool = True, with_customer: bool = False) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def subscription(row: Subscription, *, with_plan: bool = True, with_customer: bo
         "subscription_at": clock.seconds(row.subscription_at),
         "started_at": clock.milliseconds(row.started_at),
         "activated_at": clock.seconds(row.started_at),
-        "trial_ended_at": None,
+        "trial_ended_at": clock.seconds(row.trial_ended_at),
         "ending_at": clock.seconds(row.ending_at),
         "terminated_at": clock.seconds(row.terminated_at),
         "canceled_at": clock.seconds(row.canceled_at),
@@ -47,16 +47,21 @@ def subscription(row: Subscription, *, with_plan: bool = True, with_customer: bo
         "purchase_order_number": None,
     }
     if with_plan:
-        found |= {"plan": catalogue.plan(row.plan), "entitlements": [], "applicable_usage_thresholds": []}
+        found |= {
+            "plan": catalogue.plan(row.plan),
+            "entitlements": features.of_subscription(row),
+            "applicable_usage_thresholds": [],
+        }
     if with_customer:
         found["customer"] = customers.customer(row.customer)
     return found
 
 
 def event(row: Event) -> dict[str, Any]:
-    """Return an event; whose it is, Lago does not say (both ids are always null)."""
+    """Return an event; whose it is, Lago does not say (both ids are always null), and from ClickHouse not which it is."""
+    is_row = switches.read("events_store") == "postgres"
     return {
-        "lago_id": str(row.id),
+        "lago_id": str(row.id) if is_row else None,
         "transaction_id": row.transaction_id,
         "lago_customer_id": None,
         "code": row.code,
@@ -65,5 +70,5 @@ def event(row: Event) -> dict[str, Any]:
         "properties": row.properties,
         "lago_subscription_id": None,
         "external_subscription_id": row.external_subscription_id,
-        "created_at": clock.seconds(row.created_at),
+        "created_at": clock.seconds(row.created_at) if is_row else None,
     }

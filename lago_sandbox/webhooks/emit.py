@@ -14,6 +14,9 @@ OBJECT_TYPES: Final = {  # the prefix, except for these
     "customer.payment_provider_created": "customer",
     "customer.checkout_url_generated": "payment_provider_customer_checkout_url",
     "invoice.payment_failure": "payment_provider_invoice_payment_error",
+    "invoice.payment_dispute_lost": "payment_dispute_lost",
+    "wallet_transaction.payment_failure": "payment_provider_wallet_transaction_payment_error",
+    "alert.triggered": "triggered_alert",
 }
 
 

@@ -1,17 +1,22 @@
 """What a message says: the state of the thing when the message is written, not when it happened."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from django.db.models import Model
 
 from lago_sandbox.models import (
     CreditNote,
     Customer,
     Delivery,
     Invoice,
+    Payment,
     Subscription,
     Wallet,
     WalletTransaction,
 )
-from lago_sandbox.shapes import customers, invoices, subscriptions, wallets
+from lago_sandbox.shapes import customers, invoices, payments, subscriptions, wallets
 
 ORGANIZATION_ID = "1a901a90-1a90-1a90-1a90-1a901a901a90"
 
@@ -27,22 +32,9 @@ def message(delivery: Delivery) -> dict[str, Any]:
 
 
 def _thing(delivery: Delivery) -> dict[str, Any]:
-    key = delivery.object_id
-    match delivery.object_type:
-        case "customer":
-            return customers.customer(Customer.objects.get(pk=key))
-        case "subscription":
-            return subscriptions.subscription(Subscription.objects.get(pk=key), with_customer=True)
-        case "wallet":
-            return wallets.wallet(Wallet.objects.get(pk=key))
-        case "wallet_transaction":
-            return wallets.transaction(WalletTransaction.objects.get(pk=key), with_wallet=True)
-        case "credit_note":
-            return invoices.credit_note(CreditNote.objects.get(pk=key))
-        case "payment_provider_invoice_payment_error":
-            return _payment_error(Invoice.objects.get(pk=key))
-        case _:
-            return _invoice(Invoice.objects.get(pk=key), delivery.webhook_type)
+    model, shape = _SHAPES.get(delivery.object_type, _INVOICE)
+    row: Any = model._default_manager.get(pk=delivery.object_id)  # noqa: SLF001 - Django's public _default_manager
+    return shape(row) if shape is not None else _invoice(row, delivery.webhook_type)
 
 
 def _invoice(row: Invoice, webhook_type: str) -> dict[str, Any]:
@@ -52,13 +44,39 @@ def _invoice(row: Invoice, webhook_type: str) -> dict[str, Any]:
     return found
 
 
+def _dispute(row: Invoice) -> dict[str, Any]:
+    return invoices.invoice(row) | {"provider_error": "fraudulent"}
+
+
 def _payment_error(row: Invoice) -> dict[str, Any]:
+    return {"lago_invoice_id": str(row.id)} | _declined(row.customer)
+
+
+def _top_up_error(row: WalletTransaction) -> dict[str, Any]:
+    return {"lago_wallet_transaction_id": str(row.id)} | _declined(row.wallet.customer)
+
+
+def _declined(customer: Customer) -> dict[str, Any]:
     return {
-        "lago_invoice_id": str(row.id),
-        "lago_customer_id": str(row.customer_id),
-        "external_customer_id": row.customer.external_id,
-        "provider_customer_id": row.customer.provider_customer_id,
-        "payment_provider": row.customer.payment_provider,
-        "payment_provider_code": row.customer.payment_provider_code,
+        "lago_customer_id": str(customer.id),
+        "external_customer_id": customer.external_id,
+        "provider_customer_id": customer.provider_customer_id,
+        "payment_provider": customer.payment_provider,
+        "payment_provider_code": customer.payment_provider_code,
         "provider_error": {"error_message": "Your card was declined.", "error_code": "card_declined"},
     }
+
+
+_Shape = tuple[type[Model], Callable[[Any], dict[str, Any]] | None]
+_INVOICE: Final[_Shape] = (Invoice, None)  # what is none of these
+_SHAPES: Final[dict[str, _Shape]] = {
+    "customer": (Customer, customers.customer),
+    "subscription": (Subscription, partial(subscriptions.subscription, with_customer=True)),
+    "wallet": (Wallet, wallets.wallet),
+    "wallet_transaction": (WalletTransaction, partial(wallets.transaction, with_wallet=True)),
+    "credit_note": (CreditNote, invoices.credit_note),
+    "payment": (Payment, payments.payment),
+    "payment_dispute_lost": (Invoice, _dispute),
+    "payment_provider_invoice_payment_error": (Invoice, _payment_error),
+    "payment_provider_wallet_transaction_payment_error": (WalletTransaction, _top_up_error),
+}

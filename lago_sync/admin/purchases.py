@@ -1,19 +1,66 @@
-"""Admin pages of packages, which staff edit, and purchases, which only their verbs change."""
+"""Admin pages of packages, which staff edit, and purchases with their refunds, which only their verbs change."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from django import forms
 from django.contrib import admin, messages
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
+from credits import amounts
+from credits.admin.acting import Act, ActingAdmin, ReasonForm
+from credits.views.fields import CreditsInput
 from kit.admin import ReadOnlyAdmin, StaffAdmin
-from lago_sync import tasks
-from lago_sync.models import Package, Purchase
-from lago_sync.purchases import orders
+from lago_sync import money, tasks
+from lago_sync.models import Package, Purchase, Refund
+from lago_sync.purchases import marking, orders, refunds
 from orgs.admin.acts import actor
 from orgs.audit import events
 from orgs.audit.models import PLATFORM
+
+
+class RefundForm(ReasonForm):
+    """How much is given back, and what that is called at the payment provider."""
+
+    credits = CreditsInput(
+        required=False,
+        help_text="Empty: all that was not taken back before. The price goes back in proportion.",
+    )
+    reference = forms.CharField(
+        max_length=128,
+        help_text="Of the refund at the payment provider; the same reference again does nothing.",
+    )
+    field_order = ("credits", "reference", "reason")
+
+
+class MarkPaidForm(ReasonForm):
+    """Where the money is."""
+
+    reference = forms.CharField(max_length=200, help_text="Of the bank transfer, the cheque, …")
+    beside_provider = forms.BooleanField(
+        label="It was paid past the payment provider", required=False, help_text="Needed where there is one."
+    )
+    field_order = ("reference", "reason", "beside_provider")
+
+
+_REFUND: Final = Act(
+    action="refund",
+    title="Refund purchases",
+    explanation="The credits that are still there are taken back; what was spent is noted as owed. Return the money at "
+    "the payment provider yourself: the portal only keeps the books, here and at Lago.",
+    button="Take the credits back",
+    form=RefundForm,
+)
+_MARK_PAID: Final = Act(
+    action="mark_paid",
+    title="Mark purchases as paid",
+    explanation="Lago is told that the invoice is paid, and the credits come once Lago confirms it. Make sure that the "
+    "money is there.",
+    button="Mark as paid",
+    form=MarkPaidForm,
+)
 
 
 @admin.register(Package)
@@ -41,7 +88,7 @@ class PackageAdmin(StaffAdmin[Package]):
 
 
 @admin.register(Purchase)
-class PurchaseAdmin(ReadOnlyAdmin[Purchase]):
+class PurchaseAdmin(ActingAdmin[Purchase]):
     list_display = (
         "id",
         "organization",
@@ -61,7 +108,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase]):
     }
     ordering = ("-pk",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
-    actions = ("look_at_lago", "take_flag_away")
+    actions = ("look_at_lago", "take_flag_away", "mark_paid", "refund")
 
     @admin.action(description="Look at Lago now", permissions=["view"])
     def look_at_lago(self, request: HttpRequest, chosen: QuerySet[Purchase]) -> None:
@@ -75,3 +122,51 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase]):
     def take_flag_away(self, request: HttpRequest, chosen: QuerySet[Purchase]) -> None:
         by = actor(request)
         self.each(request, chosen, lambda one: orders.unflag(purchase=one, by=by))
+
+    @admin.action(description="Mark as paid: the money came past Lago…", permissions=["view"])
+    def mark_paid(self, request: HttpRequest, chosen: QuerySet[Purchase]) -> HttpResponse:
+        by = actor(request)
+
+        def mark(one: Purchase, given: dict[str, Any]) -> None:
+            marking.mark_paid(purchase=one, by=by, **given)
+            transaction.on_commit(lambda: tasks.enqueue_advance(one.pk))
+
+        return self.ask_and_do(request, _MARK_PAID, chosen, mark, names=_named)
+
+    @admin.action(description="Refund: take the credits back…", permissions=["view"])
+    def refund(self, request: HttpRequest, chosen: QuerySet[Purchase]) -> HttpResponse:
+        by, now = actor(request), timezone.now()
+
+        def take_back(one: Purchase, given: dict[str, Any]) -> None:
+            refunds.refund(purchase=one, by=by, now=now, **given)
+            transaction.on_commit(tasks.enqueue_refunds)
+
+        return self.ask_and_do(request, _REFUND, chosen, take_back, names=_named)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin[Refund]):
+    """What was taken back, and whether Lago's wallet was told."""
+
+    list_display = (
+        "purchase",
+        "kind",
+        "credits",
+        "amount_cents",
+        "withdrawn",
+        "owed",
+        "reference",
+        "made_by",
+        "created_at",
+        "voided_at",
+        "last_error",
+    )
+    list_select_related = ("purchase",)
+    list_filter = ("kind", ("voided_at", admin.EmptyFieldListFilter))
+    search_fields = ("reference__exact",)
+    ordering = ("-pk",)
+
+
+def _named(one: Purchase) -> str:
+    price = money.display(one.amount_cents, one.currency)
+    return f"{one.organization} · {amounts.display(one.credits)} credits for {price} · {one.get_status_display()}"

@@ -21,7 +21,7 @@ from kit.rest.parsing import body_of
 from kit.rest.schema import list_of, operation
 from lago_sync import tasks
 from lago_sync.api import shapes
-from lago_sync.purchases import orders, packages
+from lago_sync.purchases import abandoning, orders, packages
 from lago_sync.purchases.orders import Order
 from orgs import organizations
 from orgs.access import capabilities, idempotency, permissions
@@ -66,7 +66,7 @@ class Purchases(APIView):
     )
     def get(self, request: Request, org_id: str) -> Response:
         rows = orders.of_organization(organization=_buyer(request, org_id))
-        return Response(lists.paged(request, rows, shapes.purchase))
+        return Response(lists.paged(request, rows.prefetch_related("refunds"), shapes.purchase))
 
 
 class PurchaseDetail(APIView):
@@ -84,6 +84,30 @@ class PurchaseDetail(APIView):
         if found is None:
             raise NotFound("There is no such purchase.")
         return Response(shapes.purchase(found))
+
+
+class AbandonPurchase(APIView):
+    required_scopes = AccessKey.Scope.BILLING_WRITE
+
+    @operation(
+        summary="Give an order up that is not paid",
+        answers={202: shapes.PurchaseShape},
+        errors=(400, 403, 404, 409, 413, 415, 422, 503),
+        curl=f"curl -X POST $URL{_CREDITS}/purchases/$PURCHASE/abandon {_KEY}",
+        tag="purchases",
+    )
+    def post(self, request: Request, org_id: str, purchase_id: UUID) -> Response:
+        found = orders.find(organization=_buyer(request, org_id), purchase_id=purchase_id)
+        if found is None:
+            raise NotFound("There is no such purchase.")
+        by = permissions.caller_of(request).actor
+
+        def give_up() -> tuple[int, dict[str, Any]]:
+            given_up = abandoning.give_up(purchase=found, by=by, now=timezone.now())
+            transaction.on_commit(lambda: tasks.enqueue_advance(found.pk))
+            return 202, shapes.purchase(given_up)
+
+        return idempotency.once(request, give_up)
 
 
 class Packages(APIView):

@@ -12,8 +12,8 @@ from credits.api.grants import GrantShape
 from credits.api.shapes import PoolShape
 from kit.rest.fields import Fields
 from kit.rest.schema import Shape
-from lago_sync.models import LagoSubscription, Package, Purchase
-from lago_sync.subscriptions import plans
+from lago_sync.models import LagoSubscription, Package, Purchase, Refund
+from lago_sync.subscriptions import mirror, plans
 from orgs.models import Subscription
 
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
@@ -48,7 +48,9 @@ class AddCreditsRequest(Shape):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedShape(Shape):
     id: str
-    status: Annotated[str, "pending, awaiting_payment, declined, completed or failed"]
+    status: Annotated[
+        str, "pending, awaiting_payment, declined, abandoned, completed, failed, refunded or disputed"
+    ]
     credits: str
     amount_cents: Annotated[int, "in minor units of the currency"]
     currency: str
@@ -72,9 +74,25 @@ class GrantAnswer(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundShape(Shape):
+    """Credits of a purchase that were taken back; staff return the money at the payment provider."""
+
+    id: str
+    kind: Annotated[str, "refund, or dispute: the payment was lost in one"]
+    credits: Annotated[str, "withdrawn + owed"]
+    withdrawn: Annotated[str, "taken out of the pools and allocations that still had them"]
+    owed: Annotated[str, "spent before"]
+    amount_cents: Annotated[int, "their part of the price"]
+    reference: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseShape(Shape):
     id: str
-    status: Annotated[str, "pending, awaiting_payment, declined, completed or failed"]
+    status: Annotated[
+        str, "pending, awaiting_payment, declined, abandoned, completed, failed, refunded or disputed"
+    ]
     credits: str
     amount_cents: int
     currency: str
@@ -84,6 +102,9 @@ class PurchaseShape(Shape):
     ordered_by: Annotated[str, "public id of the user or key"]
     created_at: str
     completed_at: Annotated[str | None, "when the credits were granted"]
+    is_automatic: Annotated[bool, "ordered by auto top-up"]
+    given_up_at: Annotated[str | None, "since when its invoice is being voided, or was"]
+    refunds: Annotated[list[RefundShape], "what was taken back, oldest first"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +157,35 @@ class SubscribeAnswer(Shape):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePlanRequest(Shape):
+    plan_code: Annotated[str, "spelled as for subscribing; a cheaper one takes effect at the period's end"]
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Self:
+        with Fields(given) as body:
+            return cls(plan_code=body.text("plan_code"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceChangeShape(Shape):
+    """What is invoiced at `effective_at`, in minor units of the organization's currency."""
+
+    old_amount_cents: Annotated[int, "the present plan's price of one interval; 0 without one"]
+    new_amount_cents: int
+    credit_cents: Annotated[int, "given back for the days that were paid and are not used"]
+    fee_cents: Annotated[int, "of the new plan until its period ends"]
+    due_cents: Annotated[int, "what is left to pay, earlier credit notes set off"]
+    effective_at: str
+    kind: Annotated[str, "subscribe, upgrade (now) or downgrade (at the period's end)"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePlanAnswer(Shape):
+    subscription: SubscriptionShape
+    price_change: PriceChangeShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageShape(Shape):
     code: str
     name: str
@@ -146,14 +196,14 @@ class PackageShape(Shape):
 
 def ordered(row: Purchase) -> dict[str, Any]:
     """Return a purchase as ordering it answers."""
-    is_open = row.status in Purchase.OPEN
+    is_payable = row.status in Purchase.OPEN and row.abandoning_since is None
     return {
         "id": str(row.pk),
         "status": row.status,
         "credits": amounts.text(row.credits),
         "amount_cents": row.amount_cents,
         "currency": row.currency,
-        "payment_url": row.payment_url if is_open and row.payment_url else None,
+        "payment_url": row.payment_url or None if is_payable else None,
         "invoice_number": row.invoice_number or None,
     }
 
@@ -165,6 +215,23 @@ def purchase(row: Purchase) -> dict[str, Any]:
         "ordered_by": row.made_by,
         "created_at": row.created_at.isoformat(),
         "completed_at": row.completed_at.isoformat() if row.completed_at else None,
+        "is_automatic": row.is_automatic,
+        "given_up_at": row.abandoning_since.isoformat() if row.abandoning_since else None,
+        "refunds": [refund(one) for one in sorted(row.refunds.all(), key=lambda one: one.pk)],
+    }
+
+
+def refund(row: Refund) -> dict[str, Any]:
+    """Return what was taken back."""
+    return {
+        "id": str(row.pk),
+        "kind": row.kind,
+        "credits": amounts.text(row.credits),
+        "withdrawn": amounts.text(row.withdrawn),
+        "owed": amounts.text(row.owed),
+        "amount_cents": row.amount_cents,
+        "reference": row.reference,
+        "created_at": row.created_at.isoformat(),
     }
 
 
@@ -182,7 +249,8 @@ def package(row: Package) -> dict[str, Any]:
 def subscription(fact: Subscription, at_lago: LagoSubscription | None) -> dict[str, Any]:
     """Return a subscription: plan, status and period as the portal counts them, price and ids as Lago does."""
     organization = fact.organization
-    is_trial = fact.status == Subscription.Status.TRIALING
+    is_trial = fact.plan.code == mirror.TRIAL
+    is_ending = is_trial or (at_lago is not None and mirror.is_canceled(at_lago))
     ends = instant(fact.current_period_end)
     return {
         "id": plans.external_id(organization),
@@ -202,6 +270,6 @@ def subscription(fact: Subscription, at_lago: LagoSubscription | None) -> dict[s
         "current_period_end": ends,
         "next_plan_code": (at_lago.next_plan_code or None) if at_lago else None,
         "downgrade_at": at_lago.downgrade_at.isoformat() if at_lago and at_lago.downgrade_at else None,
-        "cancel_at": ends if is_trial or fact.status == Subscription.Status.CANCELED else None,
+        "cancel_at": ends if is_ending else None,
         "included_credits": fact.plan.included_credits,
     }

@@ -1,5 +1,6 @@
 """What Lago calls: `POST /webhooks/lago`, and what tells whether it can (contract.md §4.3). Outside `/api/v1/`."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from rest_framework.views import APIView
 from kit import transactions
 from kit.errors import Unauthorized
 from lago_sync import tasks
+from lago_sync.client import circuit
 from lago_sync.inbox import handling, receiving, signing
 from orgs.access import addresses
 
@@ -42,16 +44,21 @@ class Health(APIView):
 
     def get(self, request: Request) -> Response:
         standing = handling.standing()
-        received = standing.last_received_at
         return Response(
             {
                 "status": "ok" if signing.is_configured() else "not_configured",
-                "signature": signing.ALGORITHM,
-                "last_received_at": received.isoformat() if received else None,
+                "signature": signing.algorithm(),
+                "last_received_at": _text(standing.last_received_at),
+                "oldest_waiting_at": _text(standing.oldest_waiting_at),
                 "waiting": standing.waiting,
                 "dead": standing.dead,
+                "lago": "away" if circuit.standing().is_open else "ok",
             }
         )
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def _declared_size(request: Request) -> int:

@@ -11,6 +11,10 @@ def metric(code: str) -> Json | None:
     return transport.inside(answer, "billable_metric") if answer is not None else None
 
 
+def metrics() -> Iterator[Json]:
+    return transport.pages("billable_metrics", "billable_metrics")
+
+
 def make_metric(fields: Json) -> Json:
     """Make a metric; a second one with its code is refused, so a lost answer may be asked for again."""
     answer = transport.post("billable_metrics", {"billable_metric": fields}, repeats=False)
@@ -23,10 +27,16 @@ def plan(code: str) -> Json | None:
     return transport.inside(answer, "plan") if answer is not None else None
 
 
-def plans() -> Iterator[Json]:
-    return transport.pages("plans", "plans")
+def plans(*, page: int = 1) -> Iterator[Json]:
+    return transport.pages("plans", "plans", page=page)
 
 
 def make_plan(fields: Json) -> Json:
     made: Json = transport.inside(transport.post("plans", {"plan": fields}, repeats=False), "plan")
     return made
+
+
+def change_plan(code: str, fields: Json) -> Json:
+    """Change a plan: `charges`, if given, are all it has then, those that stay with their `id`. Raises LagoRefused (404)."""
+    changed: Json = transport.inside(transport.put(transport.path("plans", code), {"plan": fields}), "plan")
+    return changed

@@ -14,9 +14,9 @@ MOST: Final = 100
 def send(events: list[Json]) -> list[Json]:
     """Send a batch of at most 100, all or nothing. Stable ids make it safe to repeat.
 
-    Raises LagoRefused with `codes` by index where one is invalid or was stored before.
+    Does not wait for a limit: LagoUnreachable says that nothing was sent. Raises LagoRefused with `codes` by index where one is invalid or was stored before.
     """
-    answer = transport.post("events/batch", {"events": events}, repeats=True)
+    answer = transport.post("events/batch", {"events": events}, repeats=True, waits=False)
     stored: list[Json] = transport.inside(answer, "events", list)
     return stored
 
@@ -32,6 +32,12 @@ def of_subscription(external_subscription_id: str, *, since: datetime, until: da
             "timestamp_to": _instant(until),
         },
     )
+
+
+def get(transaction_id: str) -> Json | None:
+    """Return the first event with this id, of whatever subscription; None if Lago has none."""
+    answer = transport.get(transport.path("events", transaction_id))
+    return transport.inside(answer, "event") if answer is not None else None
 
 
 def _instant(at: datetime) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeAlias
+from typing import Any, Final, Literal, NoReturn, Self, TypeAlias
 
 import requests
 from django.conf import settings
@@ -25,11 +25,14 @@ logger = logging.getLogger(__name__)
 Json: TypeAlias = dict[str, Any]
 """An object as Lago sends it: decimals in strings, `*_cents` integers, other numbers `Decimal`."""
 
+Kind: TypeAlias = Literal["once", "again", "again unless too many"]
+
 CONNECT_SECONDS: Final = 3.05
 SANDBOX_HEADER: Final = "X-Lago-Sandbox"
 """The sandbox marks each of its answers with it."""
 
-_WORTH_ANOTHER_TRY: Final = (429, 502, 503, 504)
+_AWAY: Final = (502, 503, 504)
+_TOO_MANY: Final = 429
 _LONGEST_WAIT: Final = 5.0
 """Seconds before a second try, whatever the answer asks for."""
 _CONNECTIONS: Final = 16
@@ -41,8 +44,17 @@ class Answer:
 
     status: int
     content: bytes
-    from_sandbox: bool
+    headers: Mapping[str, str]
     asked: str
+
+    @property
+    def from_sandbox(self) -> bool:
+        return SANDBOX_HEADER in self.headers
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether Lago itself is unwell, rather than the request."""
+        return self.status >= 500 or self.status == 408
 
 
 class _Patience(Retry):
@@ -76,14 +88,16 @@ def send(
     params: Mapping[str, str | Sequence[str]],
     key: str,
     repeats: bool,
+    waits: bool = True,
 ) -> Answer:
     """Send a request and return its answer; LAGO_TIMEOUT_SECONDS is how long Lago may say nothing.
 
+    `repeats` says that it may be sent again, `waits` that this may take until Lago's limit starts anew.
     Raises LagoUnreachable where nothing was sent, LagoUnavailable where it is unknown what became of it.
     """
     asked = f"{method} {url.partition('/api/v1/')[2] or url.rpartition('/')[2]}"
     try:
-        answer = session(os.getpid(), repeats).request(
+        answer = session(os.getpid(), _kind(repeats=repeats, waits=waits)).request(
             method,
             url,
             data=None if body is None else json.dumps(body, allow_nan=False),
@@ -100,15 +114,19 @@ def send(
     return Answer(
         status=answer.status_code,
         content=answer.content,
-        from_sandbox=SANDBOX_HEADER in answer.headers,
+        headers=answer.headers,
         asked=asked,
     )
 
 
 def read(answer: Answer) -> Json:
     """Return the object in an answer. Raises LagoRefused for a no, LagoUnavailable for anything that is no answer."""
-    if not (200 <= answer.status < 300 or 400 <= answer.status < 500) or answer.status in {408, 429}:
+    if not (200 <= answer.status < 300 or 400 <= answer.status < 500) or answer.status in {408, _TOO_MANY}:
         logger.warning("Lago answered %s to %s", answer.status, answer.asked)
+        if answer.status == _TOO_MANY and "X-RateLimit-Reset" in answer.headers:
+            raise LagoUnreachable(
+                "Lago's limit of requests is reached."
+            )  # its gate keeper: nothing came to Lago
         raise LagoUnavailable(f"Lago answers {answer.status}.")
     if answer.status < 300 and not answer.content:
         return {}
@@ -119,23 +137,29 @@ def read(answer: Answer) -> Json:
 
 
 @cache
-def session(process: int, repeats: bool) -> requests.Session:  # noqa: FBT001 - part of a cache's key
-    """Return this process's session; a fork must not share its parent's connections."""
+def session(process: int, kind: Kind) -> requests.Session:
+    """Return this process's session of a kind; a fork must not share its parent's connections."""
     patience = _Patience(
         total=2,
         read=1,  # for a kept connection that Lago closed just then
         allowed_methods=None,
-        status_forcelist=_WORTH_ANOTHER_TRY,
+        status_forcelist=_AWAY if kind == "again unless too many" else (*_AWAY, _TOO_MANY),
         backoff_factor=0.2,
         backoff_jitter=0.2,
         raise_on_status=False,
     )
     made = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=patience if repeats else 0)
+    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=0 if kind == "once" else patience)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     made.trust_env = False  # a .netrc would replace our key
     return made
+
+
+def _kind(*, repeats: bool, waits: bool) -> Kind:
+    if not repeats:
+        return "once"
+    return "again" if waits else "again unless too many"
 
 
 def _headers(key: str, *, repeats: bool) -> dict[str, str]:

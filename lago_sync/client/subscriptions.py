@@ -28,7 +28,43 @@ def of_customer(external_customer_id: str, *, statuses: Sequence[str] = ("active
     return (one for one in found if one["status"] in statuses)
 
 
-def terminate(external_id: str) -> Json | None:
-    """End a subscription now; None if it had ended."""
-    answer = transport.delete(transport.path("subscriptions", external_id))
+def everyone(*, statuses: Sequence[str] = ("active",), page: int = 1) -> Iterator[Json]:
+    """Yield the subscriptions of all customers in these states, the latest `subscription_at` first."""
+    found = transport.pages("subscriptions", "subscriptions", {"status[]": list(statuses)}, page=page)
+    return (one for one in found if one["status"] in statuses)
+
+
+def get(external_id: str, *, status: str = "active") -> Json | None:
+    """Return the subscription with this id that is in this state; None where there is none."""
+    answer = transport.get(transport.path("subscriptions", external_id), {"status": status})
+    return transport.inside(answer, "subscription") if answer is not None else None
+
+
+def update(external_id: str, fields: Json, *, status: str = "active") -> Json:
+    """Change the name, `ending_at` (None: it goes on) or what happens at the end; never the plan (`create` does).
+
+    Raises LagoRefused (404) where none is in this state, (422) for an end that is past.
+    """
+    resource = transport.path("subscriptions", external_id)
+    changed: Json = transport.inside(
+        transport.put(resource, {"subscription": fields}, {"status": status}), "subscription"
+    )
+    return changed
+
+
+def terminate(external_id: str, *, credit_note: str = "", invoice: str = "") -> Json | None:
+    """End a subscription now; None if it had ended.
+
+    `credit_note` is credit, skip, refund or offset, `invoice` generate or skip: else what the subscription says.
+    """
+    params = {"on_termination_credit_note": credit_note, "on_termination_invoice": invoice}
+    answer = transport.delete(
+        transport.path("subscriptions", external_id), {name: value for name, value in params.items() if value}
+    )
+    return transport.inside(answer, "subscription") if answer is not None else None
+
+
+def cancel_pending(external_id: str) -> Json | None:
+    """Take back a planned change (a downgrade, or a start that is to come); None if there is none."""
+    answer = transport.delete(transport.path("subscriptions", external_id), {"status": "pending"})
     return transport.inside(answer, "subscription") if answer is not None else None

@@ -1,27 +1,29 @@
-"""Requests to Lago: one pooled session a process, time limits, retries of what is safe to repeat, typed errors.
+"""Requests to Lago: its key, its limits and the circuit around each, lists page by page, typed errors.
 
 Sources: reference/lago.md §1 (conventions, error bodies) and §4 (which calls may be sent again).
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.conf import settings
 
-from lago_sync.client import sending
+from lago_sync.client import circuit, keys, limits, sending
 from lago_sync.client.sending import Json
 from lago_sync.errors import LagoIsSandbox, LagoNotConfigured, LagoRefused, LagoUnavailable
 
-__all__ = ["Json", "delete", "get", "inside", "outside", "pages", "path", "post", "put"]
+__all__ = ["Json", "delete", "get", "inside", "outside", "pages", "path", "post", "put", "require", "takes"]
 
 Params = Mapping[str, str | Sequence[str]]
 
 PER_PAGE: Final = 100
 _NO_SUCH_ADDRESS: Final = "resource_not_found"
 """Lago has no such route: its address is wrong, or it is another version. Not an answer about a thing."""
+_WRONG_KEY: Final = 401
 
 
 def path(*parts: str) -> str:
@@ -44,13 +46,21 @@ def get(resource: str, params: Params | None = None) -> Json | None:
         raise
 
 
-def pages(resource: str, collection: str, params: Params | None = None) -> Iterator[Json]:
-    """Yield all objects of a list, each once, page by page.
+def require(resource: str, params: Params | None = None, *, always: bool = False) -> Json:
+    """Return one answer of something that must be there; `always` asks although the circuit may be open.
+
+    Raises LagoRefused (404) too, LagoUnavailable.
+    """
+    return _call("GET", resource, params=params, repeats=True, always=always)
+
+
+def pages(resource: str, collection: str, params: Params | None = None, *, page: int = 1) -> Iterator[Json]:
+    """Yield all objects of a list from a page on, each once, page by page.
 
     Rows move to the next page while new ones arrive, so what came before is left out; `total_count` may be stale and
     is not read. A list that cannot be read to its end raises LagoUnavailable: half of one is worse than none.
     """
-    number, seen = 1, set[str]()
+    number, seen = page, set[str]()
     while number:
         asked = {**(params or {}), "page": str(number), "per_page": str(PER_PAGE)}
         answer = _call("GET", resource, params=asked, repeats=True)
@@ -63,14 +73,17 @@ def pages(resource: str, collection: str, params: Params | None = None) -> Itera
         number = _next_page(answer.get("meta"), number, len(rows))
 
 
-def post(resource: str, body: Json | None = None, *, repeats: bool) -> Json:
-    """Send a POST; `repeats` says that Lago takes the same request twice for one (an upsert, or a key of ours in it)."""
-    return _call("POST", resource, body=body, repeats=repeats)
+def post(resource: str, body: Json | None = None, *, repeats: bool, waits: bool = True) -> Json:
+    """Send a POST; `repeats` says that Lago takes the same request twice for one (an upsert, or a key of ours in it).
+
+    Without `waits` a limit that is reached raises LagoUnreachable at once.
+    """
+    return _call("POST", resource, body=body, repeats=repeats, waits=waits)
 
 
-def put(resource: str, body: Json) -> Json:
+def put(resource: str, body: Json | None = None, params: Params | None = None) -> Json:
     """Send a PUT, which sets and so may be repeated."""
-    return _call("PUT", resource, body=body, repeats=True)
+    return _call("PUT", resource, body=body, params=params, repeats=True)
 
 
 def delete(resource: str, params: Params | None = None) -> Json | None:
@@ -96,28 +109,85 @@ def inside(answer: Json, name: str, kind: type[Any] = dict) -> Any:
     return found
 
 
+def takes(key: str) -> bool:
+    """Tell whether Lago takes one of our keys: the cheapest question, asked although the circuit may be open."""
+    base = _ready_base()
+    answer = _exchange(_Request("GET", base, "organizations", repeats=True, always=True), key)
+    if answer.status == _WRONG_KEY:
+        return False
+    sending.read(answer)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    base: str
+    resource: str
+    body: Json | None = None
+    params: Params | None = None
+    repeats: bool = False
+    waits: bool = True
+    always: bool = False
+
+
 def _call(
-    method: str, resource: str, *, body: Json | None = None, params: Params | None = None, repeats: bool
+    method: str,
+    resource: str,
+    *,
+    body: Json | None = None,
+    params: Params | None = None,
+    repeats: bool,
+    waits: bool = True,
+    always: bool = False,
 ) -> Json:
-    base = _base()
-    if _refuses_sandbox():
-        _look_before_sending(os.getpid(), base)
-    answer = sending.send(
-        method,
-        f"{base}/api/v1/{resource}",
-        body=body,
-        params=params or {},
-        key=settings.LAGO_API_KEY,
-        repeats=repeats,
-    )
+    request = _Request(method, _ready_base(), resource, body, params, repeats, waits, always)
+    answer = _with_a_key_that_works(request)
     if answer.from_sandbox and _refuses_sandbox():
         raise LagoIsSandbox
     return sending.read(answer)
 
 
+def _with_a_key_that_works(request: _Request) -> sending.Answer:
+    """Ask with the key, and where Lago does not take it with the other one: a 401 did nothing."""
+    first, *others = keys.every()
+    answer = _exchange(request, first)
+    for key in others if answer.status == _WRONG_KEY else ():
+        second = _exchange(request, key)
+        if second.status != _WRONG_KEY:
+            keys.remember(key)
+            return second
+    return answer
+
+
+def _exchange(request: _Request, key: str) -> sending.Answer:
+    limits.wait(request.resource, sleeps=request.waits)
+    with circuit.passing(request.resource, always=request.always) as passage:
+        answer = sending.send(
+            request.method,
+            f"{request.base}/api/v1/{request.resource}",
+            body=request.body,
+            params=request.params or {},
+            key=key,
+            repeats=request.repeats,
+            waits=request.waits,
+        )
+        if answer.is_failure:
+            passage.failed(f"Lago answers {answer.status}.")
+    limits.note(request.resource, answer.headers)
+    return answer
+
+
+def _ready_base() -> str:
+    base = _base()
+    if _refuses_sandbox():
+        _look_before_sending(os.getpid(), base)
+    return base
+
+
 def _base() -> str:
     """Return the configured address without /api/v1, with which it may come."""
-    if not settings.LAGO_API_URL or not settings.LAGO_API_KEY:
+    if not settings.LAGO_API_URL or not keys.every():
         raise LagoNotConfigured
     return str(settings.LAGO_API_URL).rstrip("/").removesuffix("/api/v1").rstrip("/")
 

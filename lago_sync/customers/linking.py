@@ -3,30 +3,44 @@
 Each step finds what an earlier try left, at Lago or here, so a crash between two of them is healed by the next call.
 """
 
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Q
 
 from kit import transactions
 from lago_sync.client import customers, wallets
 from lago_sync.client.transport import Json
 from lago_sync.customers import restrictions
-from lago_sync.errors import LagoRefused, PurchasesStopped
+from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
 from lago_sync.models import LagoCustomer
 from orgs.models import Membership, Organization
 
+logger = logging.getLogger(__name__)
 
-def ensure_customer(*, organization: Organization, now: datetime) -> LagoCustomer:
+AT_ONCE: Final = 25
+"""Customers whose changed details one run tells."""
+_TOLD: Final = ("name", "email", "legal_name", "tax_identification_number", "address_line1")
+
+
+def ensure_customer(
+    *, organization: Organization, now: datetime, metadata: Mapping[str, str] | None = None
+) -> LagoCustomer:
     """Return the organization's customer, made at Lago if there is none. Opens the transaction around its own row.
 
+    `metadata` is written beside our own entries where the customer is made now; Lago keeps 5 entries in all.
     Raises LagoUnavailable, LagoRefused; PurchasesStopped where Lago has the customer in another currency.
     """
     known = LagoCustomer.objects.filter(organization=organization).first()
     if known is not None:
         return known
     found = customers.get(organization.public_id)
-    made = _adopt(organization, found) if found is not None else _make(organization, now)
+    made = _adopt(organization, found) if found is not None else _make(organization, now, metadata or {})
     with transactions.durable():
         LagoCustomer.objects.bulk_create(
             [
@@ -35,6 +49,8 @@ def ensure_customer(*, organization: Organization, now: datetime) -> LagoCustome
                     lago_id=made["lago_id"],
                     currency=made.get("currency") or organization.currency,
                     created_at=now,
+                    body=_plain(made),
+                    synced_at=now,
                 )
             ],
             ignore_conflicts=True,  # another worker was as far as we are
@@ -72,6 +88,69 @@ def ensure_wallet(*, customer: LagoCustomer, now: datetime) -> LagoCustomer:
     return customer
 
 
+def note_seen(*, organization: Organization, found: Json, at: datetime) -> None:
+    """Keep what Lago showed of the organization's customer, asked `at`; an older look changes nothing."""
+    rows = LagoCustomer.objects.filter(Q(synced_at=None) | Q(synced_at__lte=at), organization=organization)
+    rows.update(body=_plain(found), synced_at=at)
+
+
+def _plain(found: Json) -> Json:
+    """Return the object as a row keeps it: numbers with decimals become texts."""
+    plain: Json = json.loads(json.dumps(found, default=str))
+    return plain
+
+
+def tell_changes() -> int:
+    """Tell Lago of billing details that were changed since it was told; returns of how many organizations.
+
+    Asks Lago, so no transaction may be open. One that Lago refuses stops no other and is tried again by the next
+    change; a Lago that is away stops the run.
+    """
+    told = 0
+    for customer in LagoCustomer.objects.select_related("organization").order_by("pk").iterator():
+        if customer.facts_digest == _digest(customer.organization):
+            continue
+        try:
+            tell_change(customer=customer)
+        except LagoRefused as refusal:
+            logger.error("the billing details of %s: %s", customer.organization.public_id, refusal.message)  # noqa: TRY400 - no trace is needed
+        except LagoIntegrationError:
+            break
+        told += 1
+        if told == AT_ONCE:
+            break
+    return told
+
+
+def tell_change(*, customer: LagoCustomer) -> Json:
+    """Tell Lago of one organization's billing details as they are now, and return its answer. Asks Lago.
+
+    Raises LagoUnavailable, LagoRefused.
+    """
+    digest = _digest(customer.organization)
+    shown = customers.upsert(_facts_to_change(customer))
+    with transactions.durable():
+        LagoCustomer.objects.filter(pk=customer.pk).update(facts_digest=digest)
+    return shown
+
+
+def _facts_to_change(customer: LagoCustomer) -> dict[str, Any]:
+    """Return what is sent: what was told once and is empty now is emptied, what never was told is left to Lago."""
+    facts = _facts(customer.organization)
+    facts.pop("currency", None)  # fixed once the customer is made
+    told = int(customer.facts_digest.partition(":")[0] or "0", 16)
+    emptied = {name: None for place, name in enumerate(_TOLD) if told >> place & 1 and name not in facts}
+    return facts | emptied
+
+
+def _digest(organization: Organization) -> str:
+    """Return what says which details Lago was told, and tells them from others: one bit a name, and a hash."""
+    facts = _facts(organization)
+    names = sum(1 << place for place, name in enumerate(_TOLD) if name in facts)
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return f"{names:02x}:{digest[:60]}"
+
+
 def _adopt(organization: Organization, found: Json) -> Json:
     """Tell a customer that was there before us who it is; without `metadata`, which may be sent only when it is made."""
     currency = found.get("currency")
@@ -83,9 +162,9 @@ def _adopt(organization: Organization, found: Json) -> Json:
     return customers.upsert(_facts(organization))
 
 
-def _make(organization: Organization, now: datetime) -> Json:
+def _make(organization: Organization, now: datetime, metadata: Mapping[str, str]) -> Json:
     try:
-        return customers.upsert(_facts(organization) | {"metadata": _metadata(organization, now)})
+        return customers.upsert(_facts(organization) | {"metadata": _metadata(organization, now, metadata)})
     except LagoRefused as refusal:
         if not refusal.has("value_already_exist"):
             raise
@@ -112,12 +191,13 @@ def _facts(organization: Organization) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _metadata(organization: Organization, now: datetime) -> list[dict[str, Any]]:
+def _metadata(organization: Organization, now: datetime, given: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return contract.md §5's entries, of which Lago takes 5 with keys of 20 characters."""
     owner = organization.memberships.filter(role=Membership.Role.OWNER).order_by("joined_at", "pk").first()
     entries = {"created_at": now.isoformat(timespec="seconds"), "billing_type": "organization"}
     if owner is not None:
         entries["created_by_user_id"] = owner.user.public_id
+    entries |= given
     return [
         {"key": key, "value": value, "display_in_invoice": False} for key, value in sorted(entries.items())
     ]

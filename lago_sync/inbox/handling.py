@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import models
-from django.db.models import F
+from django.db.models import Count, F, Min
 from django.db.models.functions import Least
 
 from kit import transactions
 from kit.errors import Conflict, DomainError
 from lago_sync.errors import LagoIntegrationError, LagoRefused
 from lago_sync.inbox import naming
+from lago_sync.invoices import mirror
 from lago_sync.models import WebhookMessage
 from lago_sync.outbox.claims import backoff
-from lago_sync.purchases import advancing
+from lago_sync.purchases import advancing, disputes
 from lago_sync.subscriptions import plans
 from orgs.audit import events
 from orgs.audit.events import Actor
@@ -36,6 +37,9 @@ _LEASE: Final = timedelta(minutes=5)
 _AT_ONCE: Final = 100
 _REASON: Final = 500
 _OF_PURCHASES: Final = ("wallet_transaction.", "invoice.", "payment.")
+_OF_NOTES: Final = "credit_note."
+_OF_INVOICES: Final = ("invoice.", "payment.", _OF_NOTES)
+_OF_DISPUTES: Final = "invoice.payment_dispute_lost"
 _OF_SUBSCRIPTIONS: Final = "subscription."
 _OF_FEES: Final = ("invoice.created", "invoice.payment_status_updated")
 """Where a plan's invoice may have become paid; a fee of nothing is from the start."""
@@ -43,9 +47,10 @@ _OF_FEES: Final = ("invoice.created", "invoice.payment_status_updated")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxStanding:
-    """Where the inbox stands; `waiting` and `dead` are counted up to 10,000."""
+    """Where the inbox stands; `waiting` and `dead` are counted up to 10,000, `oldest_waiting_at` is among those."""
 
     waiting: int
+    oldest_waiting_at: datetime | None
     dead: int
     last_received_at: datetime | None
 
@@ -87,6 +92,14 @@ def handle_due(*, now: datetime) -> int:
     return done
 
 
+def dead(*, organization: str = "", since: datetime | None = None) -> models.QuerySet[WebhookMessage]:
+    """Return the dead letters that name an organization (public id, "" for all) and came since a moment, oldest first."""
+    found = WebhookMessage.objects.filter(state=State.DEAD).order_by("pk")
+    if organization:
+        found = found.filter(body__contains=organization)
+    return found if since is None else found.filter(received_at__gte=since)
+
+
 def replay(*, message: WebhookMessage, by: Actor, now: datetime) -> WebhookMessage:
     """Let a dead letter try again from the start; raises Conflict for another."""
     transactions.require()
@@ -111,8 +124,12 @@ def replay(*, message: WebhookMessage, by: Actor, now: datetime) -> WebhookMessa
 def standing() -> InboxStanding:
     """Return where the inbox stands, at a cost that does not grow with it."""
     newest = WebhookMessage.objects.order_by("-pk").first()
+    waiting = WebhookMessage.objects.filter(state=State.WAITING)[:COUNTED].aggregate(
+        count=Count("pk"), oldest=Min("received_at")
+    )
     return InboxStanding(
-        waiting=WebhookMessage.objects.filter(state=State.WAITING)[:COUNTED].count(),
+        waiting=waiting["count"],
+        oldest_waiting_at=waiting["oldest"],
         dead=WebhookMessage.objects.filter(state=State.DEAD)[:COUNTED].count(),
         last_received_at=newest.received_at if newest else None,
     )
@@ -136,6 +153,10 @@ def _act(message: WebhookMessage, now: datetime) -> str:
     named = naming.purchases(body) if message.webhook_type.startswith(_OF_PURCHASES) else []
     for purchase_id in named:
         advancing.advance(purchase_id=purchase_id, now=now)
+        if message.webhook_type == _OF_DISPUTES:
+            disputes.look(purchase_id=purchase_id, now=now)
+    billed = naming.invoices(body) if message.webhook_type.startswith(_OF_INVOICES) else []
+    mirror.hear(invoice_ids=billed, has_note=message.webhook_type.startswith(_OF_NOTES), now=now)
     organization = None
     if message.webhook_type.startswith(_OF_SUBSCRIPTIONS):
         organization = naming.organization(body)
@@ -143,7 +164,7 @@ def _act(message: WebhookMessage, now: datetime) -> str:
         organization = naming.payer_of_plan(body)
     if organization is not None:
         plans.refresh(organization=organization, now=now)
-    return State.HANDLED if named or organization else State.IGNORED
+    return State.HANDLED if named or billed or organization else State.IGNORED
 
 
 def _done(message: WebhookMessage, state: str, now: datetime) -> bool:

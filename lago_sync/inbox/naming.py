@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from lago_sync.models import LagoSubscription, Purchase
+from lago_sync.models import LagoInvoice, LagoSubscription, Purchase
 from orgs.models import Organization
 
 _MOST_IDS: Final = 1_000
@@ -41,6 +41,34 @@ def payer_of_plan(body: Mapping[str, Any]) -> Organization | None:
     customer = invoice.get("customer")
     public_id = _text(customer.get("external_id")) if isinstance(customer, dict) else ""
     return Organization.objects.filter(public_id=public_id).first() if public_id else None
+
+
+def invoices(body: Mapping[str, Any]) -> list[UUID]:
+    """Return the invoices of organizations here that a message is about: one itself, or of a credit note or payment."""
+    things = [one for one in body.values() if isinstance(one, dict)]
+    things += [inner for one in things if isinstance(inner := one.get("invoice"), dict)]
+    if isinstance(itself := body.get("invoice"), dict):
+        things.append({"lago_invoice_id": itself.get("lago_id"), **itself})
+    named = {key for one in things for key in _invoice_ids(one)}
+    if not any(_is_customer_here(one) for one in things):
+        named = set(LagoInvoice.objects.filter(pk__in=named).values_list("pk", flat=True))
+    return sorted(named)
+
+
+def _invoice_ids(thing: Mapping[str, Any]) -> Iterator[UUID]:
+    several = thing.get("invoice_ids")
+    texts = [thing.get("lago_invoice_id"), *(several if isinstance(several, list) else [])][:_MOST_IDS]
+    return (key for text in texts if isinstance(text, str) and (key := Purchase.parse_key(text)))
+
+
+def _is_customer_here(thing: Mapping[str, Any]) -> bool:
+    customer = thing.get("customer")
+    named = [
+        thing.get("external_customer_id"),
+        customer.get("external_id") if isinstance(customer, dict) else None,
+    ]
+    ids = {_text(one) for one in named} - {""}
+    return bool(ids) and Organization.objects.filter(public_id__in=ids).exists()
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from lago_sync.models.changes import PlanChange
 from lago_sync.models.checks import HealthCheck, Identity
 from lago_sync.models.customers import LagoCustomer
 from lago_sync.models.drift import Drift, Watermark
-from lago_sync.models.inbox import WebhookMessage
+from lago_sync.models.inbox import WebhookKey, WebhookMessage
 from lago_sync.models.invoices import InvoiceDocument, LagoCreditNote, LagoInvoice
 from lago_sync.models.migration import CustomerMigration, Provision
 from lago_sync.models.outbox import OutboxEvent
@@ -33,5 +33,6 @@ __all__ = [
     "Purchase",
     "Refund",
     "Watermark",
+    "WebhookKey",
     "WebhookMessage",
 ]

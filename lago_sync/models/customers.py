@@ -28,6 +28,10 @@ class LagoCustomer(models.Model):
     )
     methods_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
     invoices_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    body = models.JSONField(default=dict, blank=True, editable=False, help_text="as Lago showed it last")
+    synced_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when Lago was asked for that"
+    )
 
     def __str__(self) -> str:
         return f"customer {self.lago_id}"

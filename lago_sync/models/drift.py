@@ -8,19 +8,28 @@ from django.utils import timezone
 
 
 class Watermark(models.Model):
-    """How far one kind of Lago's objects was read: everything that Lago made before `through` has been seen here."""
+    """How far one kind of Lago's objects was read: everything that Lago made before `through` has been seen here.
+
+    A run that is cut short goes on at `page`; what it saw since `began_at` counts once it has come to its end.
+    """
 
     name = models.CharField(
         max_length=32,
         primary_key=True,
         help_text="customers, subscriptions, invoices, payments, wallets, plans",
     )
-    through = models.DateTimeField()
-    ran_at = models.DateTimeField(help_text="when the last run ended that read to its end")
+    through = models.DateTimeField(null=True, blank=True)
+    ran_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the last run ended that read to its end"
+    )
+    page = models.PositiveIntegerField(
+        default=0, help_text="where a run that is not over goes on; 0: none is under way"
+    )
+    began_at = models.DateTimeField(null=True, blank=True, help_text="when that run began")
     seen = models.PositiveIntegerField(default=0, help_text="objects of that run")
 
     def __str__(self) -> str:
-        return f"{self.name} through {self.through:%Y-%m-%d %H:%M}"
+        return f"{self.name} through {self.through:%Y-%m-%d %H:%M}" if self.through else self.name
 
 
 class Drift(models.Model):

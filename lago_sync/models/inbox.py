@@ -49,3 +49,16 @@ class WebhookMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.webhook_type} {self.unique_key}"
+
+
+class WebhookKey(models.Model):
+    """The public key that Lago signs webhooks with (RS256), pinned: another one is taken only by `setup_lago`."""
+
+    address = models.CharField(
+        primary_key=True, max_length=500, help_text="of Lago's API, which it was fetched from"
+    )
+    pem = models.TextField()
+    pinned_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.address

@@ -29,6 +29,14 @@ class LagoSubscription(models.Model):
     next_plan_code = models.CharField(max_length=64, blank=True)
     downgrade_at = models.DateField(null=True, blank=True)
     ending_at = models.DateTimeField(null=True, blank=True, help_text="when Lago ends it by itself")
+    subscription_at = models.DateTimeField(
+        null=True, blank=True, help_text="its periods count from this day, through every change of plan"
+    )
+    made_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when Lago made it; what began on an earlier day has no invoice of its first period",
+    )
     synced_at = models.DateTimeField()
 
     class Meta:

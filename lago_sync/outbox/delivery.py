@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 
 from kit import transactions
 from kit.errors import Conflict
 from lago_sync.models import OutboxEvent
-from lago_sync.outbox import claims
+from lago_sync.outbox import bundling, claims
 from lago_sync.outbox.sending import Delivered, Sending
 from orgs.audit import events as audit
 from orgs.audit.events import Actor
@@ -38,7 +39,7 @@ WHERE schemaname = current_schema() AND tablename = 'lago_sync_outboxevent' AND 
 class OutboxStanding:
     """Where the outbox stands. `waiting` and `dead` are counted up to 10,000; `oldest_waiting_at` is among those.
 
-    `delivered` and `not_applicable` are PostgreSQL's estimate where `estimated` says so.
+    `delivered`, `bundled` (in another event) and `not_applicable` are PostgreSQL's estimate where `estimated` says so.
     """
 
     waiting: int
@@ -46,6 +47,7 @@ class OutboxStanding:
     dead: int
     not_applicable: int
     delivered: int
+    bundled: int
     estimated: bool
 
 
@@ -62,6 +64,8 @@ def deliver_due(*, now: datetime) -> Delivered:
 
     sending = Sending(clock)
     sending.total.dead += claims.bury(now=now)
+    if settings.LAGO_AGGREGATE_USAGE:
+        bundling.bundle(now=now)
     while time.monotonic() - started < SECONDS and not sending.total.unanswered:
         claimed = 0
         for claim in (claims.fresh, claims.failed):
@@ -71,6 +75,14 @@ def deliver_due(*, now: datetime) -> Delivered:
         if not claimed:
             break
     return sending.total
+
+
+def dead(*, organization: str = "", since: datetime | None = None) -> QuerySet[OutboxEvent]:
+    """Return the dead letters of an organization (public id, "" for all) that were made since a moment, oldest first."""
+    found = OutboxEvent.objects.filter(state=State.DEAD).order_by("pk")
+    if organization:
+        found = found.filter(organization=organization)
+    return found if since is None else found.filter(created_at__gte=since)
 
 
 def replay(*, event: OutboxEvent, by: Actor, now: datetime) -> OutboxEvent:
@@ -111,6 +123,7 @@ def standing() -> OutboxStanding:
         dead=_counted(State.DEAD),
         not_applicable=counts.get(State.NOT_APPLICABLE, 0),
         delivered=counts.get(State.DELIVERED, 0),
+        bundled=counts.get(State.BUNDLED, 0),
         estimated=estimated,
     )
 

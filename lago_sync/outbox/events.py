@@ -13,6 +13,7 @@ from lago_sync.client.transport import Json
 from lago_sync.models import OutboxEvent
 from lago_sync.outbox.claims import Claimed
 from lago_sync.subscriptions import plans
+from lago_sync.subscriptions.plans import Interval
 from orgs.models import Department, User
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +39,15 @@ def of(rows: Iterable[Claimed]) -> dict[int, Json | Broken | None]:
     return {row.id: _event(row, known) for row in claimed}
 
 
+def covering(intervals: Iterable[Interval], timestamp: Decimal) -> Interval | None:
+    """Return the one of an organization's intervals in which a moment (UNIX seconds) lies, None outside of all."""
+    at = _EPOCH + timedelta(milliseconds=int(timestamp.scaleb(3)))
+    for interval in intervals:
+        if interval.start <= at and (interval.end is None or at < interval.end):
+            return interval
+    return None
+
+
 class _Known:
     """What the rows name, looked up for all of them at once."""
 
@@ -50,11 +60,8 @@ class _Known:
 
     def subscription(self, organization: str, timestamp: Decimal) -> str | None:
         """Return the external id of the subscription that was live then, None without one."""
-        at = _EPOCH + timedelta(milliseconds=int(timestamp.scaleb(3)))
-        for interval in self.intervals.get(organization, ()):
-            if interval.start <= at and (interval.end is None or at < interval.end):
-                return str(interval.external_id)
-        return None
+        interval = covering(self.intervals.get(organization, ()), timestamp)
+        return None if interval is None else interval.external_id
 
 
 def _event(row: Claimed, known: _Known) -> Json | Broken | None:
@@ -78,6 +85,8 @@ def _event(row: Claimed, known: _Known) -> Json | Broken | None:
 def _properties(row: Claimed, known: _Known) -> Json:
     """Return the properties, all of them texts: Lago's schema takes a whole number for two types at once, and so for none."""
     payload = row.payload
+    if "properties" in payload:  # an event that is no charge says itself what it says
+        return {**payload["properties"], "org_id": row.organization}
     found: Json = {"org_id": row.organization}
     if payload.get("user"):
         found["user_id"] = known.users[UUID(payload["user"])]

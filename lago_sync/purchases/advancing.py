@@ -15,7 +15,7 @@ from kit import transactions
 from lago_sync.customers import linking
 from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
 from lago_sync.models import LagoCustomer, Purchase
-from lago_sync.purchases import leases, schedule, telling, topups, watching
+from lago_sync.purchases import abandoning, auto_top_ups, leases, schedule, telling, topups, watching
 from lago_sync.purchases.leases import Lease
 from lago_sync.purchases.topups import Found, OutcomeUnknown
 from lago_sync.setup import guard
@@ -36,6 +36,7 @@ def advance(*, purchase_id: UUID, now: datetime) -> Purchase:
     Raises Purchase.DoesNotExist.
     """
     purchase = _read(purchase_id)
+    abandoning.give_up_if_old(purchase, now=now)
     if purchase.status == Purchase.Status.PENDING and purchase.wallet_transaction_id is None:
         _order(purchase, now=now)
         purchase = _read(purchase_id)
@@ -70,12 +71,15 @@ def _order(purchase: Purchase, *, now: datetime) -> None:
     except LagoIntegrationError as error:
         _later(lease, error.message, now=now)
     else:
-        watching.adopt(lease.purchase, found, now=now)
+        if not found.is_any and abandoning.is_given_up(lease.purchase):
+            abandoning.never_ordered(lease)
+        else:
+            watching.adopt(lease.purchase, found, now=now)
 
 
 def _watch(purchase: Purchase, *, now: datetime) -> None:
     try:
-        if purchase.status != Purchase.Status.COMPLETED:
+        if purchase.status not in Purchase.GRANTED:
             watching.watch(purchase, now=now)
     except LagoIntegrationError as error:
         logger.warning("purchase %s: %s", purchase.pk, error.message)
@@ -90,7 +94,7 @@ def _find_or_send(lease: Lease, *, now: datetime) -> Found:
     """Return what Lago has with the purchase's key, having sent it only where no page of the wallet shows any."""
     purchase = lease.purchase
     looked_in, found = _in_the_known_wallet(purchase)
-    if found.is_any:
+    if found.is_any or abandoning.is_given_up(purchase):
         return found
     guard.require_safe(organization=purchase.organization.public_id)
     with topups.understood():
@@ -133,6 +137,7 @@ def _refused(lease: Lease, refusal: LagoRefused, *, now: datetime) -> None:
     with transactions.durable():
         lease.end(last_error=said, status=Purchase.Status.FAILED)
         telling.failed(lease.purchase)
+        auto_top_ups.stop_after(lease.purchase, because="The billing system refused the order.", now=now)
         events.record(
             organization=lease.purchase.organization.public_id,
             by=SYSTEM,

@@ -66,7 +66,7 @@ def complete(*, purchase_id: UUID, payment: Payment, now: datetime) -> Purchase:
         .select_related("organization")
         .get(pk=purchase_id)
     )
-    if purchase.status == Purchase.Status.COMPLETED:
+    if purchase.status in Purchase.GRANTED:
         return purchase
     if payment.purchase_id != purchase.pk:
         raise NotAsOrdered("This payment is another purchase's.")

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 LASTS: Final = timedelta(minutes=5)
 """How long nobody else sends anything; after an unknown outcome this is also how long Lago has to show it."""
-_SENDS_WITHIN: Final = timedelta(minutes=3)
+SENDS_WITHIN: Final = timedelta(minutes=3)
 """A worker that stood still for longer sends nothing any more: its answer could come after the lease."""
 
 
@@ -33,7 +33,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseOver if there is no longer time to send and hear an answer."""
-        if time.monotonic() - self.began > _SENDS_WITHIN.total_seconds():
+        if time.monotonic() - self.began > SENDS_WITHIN.total_seconds():
             raise LeaseOver("The order took too long; it is tried again.")
 
     def note(self, why: str) -> None:
@@ -41,13 +41,13 @@ class Lease:
         logger.warning("purchase %s: %s", self.purchase.pk, why)
         self._mine().update(last_error=why[:500])
 
-    def end(self, **values: Any) -> None:
-        """Write what came of it and give the lease back, unless another attempt has begun since."""
-        self._mine().update(leased_until=None, **values)
+    def end(self, **values: Any) -> bool:
+        """Write what came of it and give the lease back; False where another attempt has begun since."""
+        return bool(self._mine().update(leased_until=None, **values))
 
     def _mine(self) -> QuerySet[Purchase]:
         attempt = Purchase.objects.filter(pk=self.purchase.pk, attempts=self.purchase.attempts)
-        return attempt.exclude(status=Purchase.Status.COMPLETED)
+        return attempt.exclude(status__in=Purchase.GRANTED)
 
 
 def take(*, purchase: Purchase, now: datetime) -> Lease | None:

@@ -37,13 +37,20 @@ class Order:
 
 
 def place(
-    *, organization: Organization, order: Order, idempotency_key: str, by: Actor, now: datetime
+    *,
+    organization: Organization,
+    order: Order,
+    idempotency_key: str,
+    by: Actor,
+    now: datetime,
+    is_automatic: bool = False,
 ) -> tuple[Purchase, bool]:
     """Record an order; returns the purchase and whether it is new. The same order under the same key is the first one.
 
     Asks Lago nothing: call `tasks.enqueue_advance` once this is committed. Raises IdempotencyConflict for another order
     under the key, InvalidRequest for a key that is none, OrganizationSuspended, NotFound for an archived organization,
-    ValidationError for what is not offered, and PurchasesStopped; a repeat of what was ordered before is never refused.
+    ValidationError for what is not offered, PurchasesStopped, and Conflict for a second open automatic one; a repeat of
+    what was ordered before is never refused.
     """
     transactions.require()
     idempotency.check_key(idempotency_key)
@@ -56,12 +63,15 @@ def place(
     bought = _priced(organization, order)
     bought.made_by, bought.idempotency_key = by.public_id, idempotency_key
     bought.created_at = bought.due_at = now
+    bought.is_automatic = is_automatic
     Purchase.objects.bulk_create(
         [bought], ignore_conflicts=True
     )  # of two at once one waits here for the other
     stored = _known(organization, idempotency_key, by)
-    if stored is None or stored.pk != bought.pk:
-        return _same(stored or bought, order), False
+    if stored is None:
+        raise Conflict("Auto top-up has an open purchase already.")
+    if stored.pk != bought.pk:
+        return _same(stored, order), False
     events.record(
         organization=organization.public_id,
         by=by,

@@ -16,9 +16,13 @@ _AT_ONCE: Final = 50
 
 
 def next_look(*, purchase: Purchase, now: datetime) -> datetime:
-    """Return when to look again: after 1, 2, 3 … 30 seconds, after ten minutes every 2 minutes, after a day hourly."""
+    """Return when to look again: after 1, 2, 3 … 30 seconds, after ten minutes every 2 minutes, after a day hourly.
+
+    What somebody gave up or marked as paid waits for an answer of Lago: 30 seconds at most.
+    """
     age = now - purchase.created_at
-    if age < _WAITS_IN_FRONT_OF_IT:
+    is_asked_for = purchase.abandoning_since is not None or purchase.marked_paid_by
+    if is_asked_for or age < _WAITS_IN_FRONT_OF_IT:
         return now + min(timedelta(seconds=1 + purchase.attempts), _LONGEST_IN_FRONT)
     return now + (timedelta(minutes=2) if age < _FIRST_DAY else timedelta(hours=1))
 

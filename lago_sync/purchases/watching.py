@@ -12,16 +12,25 @@ from kit import transactions
 from lago_sync.client import invoices, wallets
 from lago_sync.errors import LagoRefused
 from lago_sync.models import LagoCustomer, Purchase
-from lago_sync.purchases import completion, schedule, telling, topups
+from lago_sync.purchases import (
+    abandoning,
+    auto_top_ups,
+    completion,
+    keeping,
+    marking,
+    schedule,
+    telling,
+    topups,
+)
 from lago_sync.purchases.completion import NotAsOrdered
 from lago_sync.purchases.topups import Found, TopUp, understood
-from orgs.audit import events
-from orgs.audit.events import SYSTEM
 
 logger = logging.getLogger(__name__)
 
 _PAGE_LASTS: Final = timedelta(days=1)
 """A payment provider's page may end after a day: then each look asks for a new one."""
+_ENDED: Final = {Purchase.Status.FAILED, Purchase.Status.ABANDONED}
+"""Of these Lago has nothing that is to be paid; what shows up there all the same is looked at again."""
 _NO_INVOICE: Final = {"invoice_id": None, "invoice_number": "", "payment_url": ""}
 
 
@@ -41,6 +50,8 @@ def watch(purchase: Purchase, *, now: datetime) -> None:
         return
     if found.kept.is_settled:
         _complete(purchase, now=now)
+    elif abandoning.is_given_up(purchase):
+        abandoning.void(purchase, found.kept)
     else:
         _show(purchase, found.kept, now=now)
 
@@ -48,7 +59,7 @@ def watch(purchase: Purchase, *, now: datetime) -> None:
 def adopt(purchase: Purchase, found: Found, *, now: datetime) -> None:
     """Note which top-up is the purchase's, and flag what was not ordered so; asks Lago nothing."""
     kept = found.kept
-    if purchase.status == Purchase.Status.FAILED and not found.is_any:  # as it should be
+    if purchase.status in _ENDED and not found.is_any:  # as it should be
         return
     changes: dict[str, Any] = {"leased_until": None, "last_error": "", "attempts": purchase.attempts + 1}
     if kept is None:
@@ -57,24 +68,24 @@ def adopt(purchase: Purchase, found: Found, *, now: datetime) -> None:
         changes |= {"wallet_id": kept.wallet_id, "wallet_transaction_id": kept.id, **_NO_INVOICE}
     if kept is not None and purchase.status in {Purchase.Status.PENDING, Purchase.Status.FAILED}:
         changes["status"] = Purchase.Status.AWAITING_PAYMENT
-    _write(purchase, **changes, due_at=schedule.next_look(purchase=purchase, now=now))
+    keeping.write(purchase, **changes, due_at=schedule.next_look(purchase=purchase, now=now))
     for stranger in found.strangers:
-        _flag(purchase, topups.differs(purchase, stranger, wallet_id=stranger.wallet_id) or "unknown")
+        keeping.flag(purchase, topups.differs(purchase, stranger, wallet_id=stranger.wallet_id) or "unknown")
 
 
 def _complete(purchase: Purchase, *, now: datetime) -> None:
     try:
         payment = completion.verify(purchase)
     except NotAsOrdered as error:
-        _flag(purchase, error.message)
-        _write(purchase, last_error=error.message[:500])
+        keeping.flag(purchase, error.message)
+        keeping.write(purchase, last_error=error.message[:500])
         return
     with transactions.durable():
         completion.complete(purchase_id=purchase.pk, payment=payment, now=now)
 
 
 def _show(purchase: Purchase, topup: TopUp, *, now: datetime) -> None:
-    """Note the invoice, where it is paid, and whether the payment was declined."""
+    """Note the invoice, where it is paid, and whether the payment was declined; tell Lago of one that came past it."""
     if topup.invoice_id is None:  # Lago writes it a moment after the top-up
         return
     changes: dict[str, Any] = {}
@@ -84,9 +95,11 @@ def _show(purchase: Purchase, topup: TopUp, *, now: datetime) -> None:
     is_new_decline = topup.is_declined and purchase.status != Purchase.Status.DECLINED
     if is_new_decline or not purchase.payment_url or now - purchase.created_at > _PAGE_LASTS:
         changes |= _payment_page(topup)
-    _write(purchase, **changes)
+    keeping.write(purchase, **changes)
     if is_new_decline:
-        _decline(purchase)
+        _decline(purchase, now=now)
+    if purchase.marked_paid_by:
+        marking.tell(purchase, topup)
 
 
 def _payment_page(topup: TopUp) -> dict[str, str]:
@@ -100,19 +113,20 @@ def _payment_page(topup: TopUp) -> dict[str, str]:
     return {}
 
 
-def _decline(purchase: Purchase) -> None:
-    """Note a declined payment once; the invoice can still be paid."""
+def _decline(purchase: Purchase, *, now: datetime) -> None:
+    """Note a declined payment once; the invoice can still be paid. What was bought by itself is bought so no more."""
     with transactions.durable():
         waiting = Purchase.objects.filter(pk=purchase.pk, status=Purchase.Status.AWAITING_PAYMENT)
         if waiting.update(status=Purchase.Status.DECLINED):
             telling.declined(purchase)
-            _record(purchase, "credits.purchase_declined", invoice_number=purchase.invoice_number)
+            auto_top_ups.stop_after(purchase, because="The payment was declined.", now=now)
+            keeping.record(purchase, "credits.purchase_declined", invoice_number=purchase.invoice_number)
 
 
 def _void(purchase: Purchase, double: TopUp) -> None:
     """Void the invoice of a second top-up for the same purchase; one that is paid already is for people to return."""
     if double.is_settled:
-        _flag(purchase, f"it was paid twice: transaction {double.id} too is settled")
+        keeping.flag(purchase, f"it was paid twice: transaction {double.id} too is settled")
         return
     invoice = invoices.get(str(double.invoice_id)) if double.invoice_id else None
     if invoice is None or invoice.get("status") == "voided":
@@ -123,35 +137,7 @@ def _void(purchase: Purchase, double: TopUp) -> None:
         logger.warning("purchase %s: the double %s was not voided: %s", purchase.pk, double.id, refusal)
         return
     with transactions.durable():
-        _record(purchase, "credits.purchase_double_voided", transaction=str(double.id))
-
-
-def _flag(purchase: Purchase, why: str) -> None:
-    """Put a purchase on the list of those that staff must look at, and say so in the log, once for each reason."""
-    why = why[:500]
-    with transactions.durable():
-        if not Purchase.objects.filter(pk=purchase.pk).exclude(drift=why).update(drift=why):
-            return
-        _record(purchase, "credits.purchase_flagged", why=why)
-    purchase.drift = why
-    logger.error("purchase %s of %s is not as ordered: %s", purchase.pk, purchase.organization.public_id, why)
-
-
-def _write(purchase: Purchase, **changes: Any) -> None:
-    """Write to the row and to our copy of it, unless it was completed meanwhile."""
-    Purchase.objects.filter(pk=purchase.pk).exclude(status=Purchase.Status.COMPLETED).update(**changes)
-    for name, value in changes.items():
-        setattr(purchase, name, value)
-
-
-def _record(purchase: Purchase, action: str, **after: str) -> None:
-    events.record(
-        organization=purchase.organization.public_id,
-        by=SYSTEM,
-        action=action,
-        target=purchase.key,
-        after=after,
-    )
+        keeping.record(purchase, "credits.purchase_double_voided", transaction=str(double.id))
 
 
 def _wallet_of(purchase: Purchase) -> UUID | None:

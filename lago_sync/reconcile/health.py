@@ -1,13 +1,16 @@
 """The check of Lago as a whole: made by a job, kept in one row, read by pages."""
 
 import logging
+import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
 from kit import transactions
-from lago_sync.client import organization
+from lago_sync.client import keys, organization, transport
+from lago_sync.client.transport import Json
 from lago_sync.errors import (
     LagoIntegrationError,
     LagoIsSandbox,
@@ -25,6 +28,8 @@ logger = logging.getLogger(__name__)
 HEALTHY: Final = "healthy"
 UNHEALTHY: Final = "unhealthy"
 UNREACHABLE: Final = "unreachable"
+PROVED_WITH: Final = (1, 51)
+"""The version of Lago whose behaviour the portal is written and tested against."""
 
 _KEPT: Final = ("checked_at", "status", "message", "version", "latency_ms", "problems", "last_healthy_at")
 _WHAT_TO_DO: Final[dict[type[LagoIntegrationError], str]] = {
@@ -68,11 +73,54 @@ def _look(row: HealthCheck) -> None:
     started = time.monotonic()
     row.version = str(organization.health().get("version") or "")[:64]
     row.latency_ms = round((time.monotonic() - started) * 1000)
-    keeps_events_in = organization.get().get("events_store") or "postgres"  # proves the key
-    found = guard.problems()
+    shown = organization.get()  # proves that a key works
+    licensed = organization.is_licensed()
+    found = [*_keys(), *_traits(shown, licensed=licensed), *guard.problems()]
     row.problems = [asdict(problem) for problem in found]
     row.status = UNHEALTHY if found else HEALTHY
-    row.message = found[0].what if found else f"Events are kept in {keeps_events_in}."
+    row.message = found[0].what if found else _in_words(shown, licensed=licensed, version=row.version)
+
+
+def _keys() -> Iterator[Problem]:
+    """Look at both keys while they are rotated: the calls themselves do well with either."""
+    rotated = keys.as_set()
+    for place, key in enumerate(rotated if len(rotated) > 1 else ()):
+        if transport.takes(key):
+            continue
+        if place == 0:
+            yield Problem(
+                what="Lago does not take the first key of LAGO_API_KEY; the portal still uses the old one",
+                do="See at Lago that the new key is there and is the first, before the old one ends.",
+            )
+        else:
+            yield Problem(
+                what="Lago does not take the second key of LAGO_API_KEY any more",
+                do="The rotation is over: take it out of LAGO_API_KEY and start the portal again.",
+            )
+
+
+def _traits(shown: Json, *, licensed: bool | None) -> Iterator[Problem]:
+    """Tell what a licence turns on that changes what the portal promises (reference/lago.md §1.6)."""
+    days = (shown.get("billing_configuration") or {}).get("invoice_grace_period") or 0
+    if licensed and days:
+        yield Problem(
+            what=f"Lago keeps invoices as drafts for {days} days, so plan credits come that much later",
+            do="In Lago, set the grace period of invoices to 0.",
+        )
+
+
+def _in_words(shown: Json, *, licensed: bool | None, version: str) -> str:
+    said = [f"Events are kept in {shown.get('events_store') or 'postgres'}."]
+    if licensed is not None:
+        said.append("It has a licence." if licensed else "It has no licence; the portal needs none.")
+    if _is_older(version):
+        said.append(f"The portal is tested with Lago {PROVED_WITH[0]}.{PROVED_WITH[1]}; this one is older.")
+    return " ".join(said)
+
+
+def _is_older(version: str) -> bool:
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) < PROVED_WITH
 
 
 def _note(row: HealthCheck, error: LagoIntegrationError) -> None:

@@ -14,7 +14,8 @@ def problems(plan: Json, *, is_ours: bool = True) -> Iterator[Problem]:
 
     A priced one bills credits twice, on whatever plan; a missing one only hides usage, and only of our plans is it asked.
     """
-    found = [one for one in plan.get("charges") or [] if one.get("billable_metric_code") in offer.METRICS]
+    metrics = offer.metrics()
+    found = [one for one in plan.get("charges") or [] if one.get("billable_metric_code") in metrics]
     for charge in found:
         if not _is_free(charge):
             yield Problem(
@@ -24,7 +25,7 @@ def problems(plan: Json, *, is_ours: bool = True) -> Iterator[Problem]:
             )
     charged = {one["billable_metric_code"] for one in found}
     if is_ours:
-        for code in offer.METRICS:
+        for code in metrics:
             if code not in charged:
                 yield Problem(
                     what=f"Plan {plan['code']} has no charge on {code}, so its use does not show at Lago",

@@ -1,22 +1,27 @@
 """What is wrong at Lago, and whether credits may be bought in spite of it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from django.conf import settings
 from django.db.models import F
 
-from lago_sync.client import catalogue, organization, wallets
+from lago_sync.client import catalogue, customers, organization, wallets
+from lago_sync.client.transport import Json
 from lago_sync.customers import restrictions
 from lago_sync.errors import LagoRefused, Problem, PurchasesStopped
 from lago_sync.models import HealthCheck, LagoCustomer
-from lago_sync.setup import charges, offer
+from lago_sync.setup import charges, offer, webhook_key
 
 WALLETS_LOOKED_AT: Final = 50
 """Organizations whose wallets one check looks at: those that the comparison of books saw longest ago.
 
 Every other one is looked at before each purchase of its own, and when its books are compared.
 """
+CUSTOMERS_LOOKED_AT: Final = 100
+"""One page of Lago's customers, the newest: the poll looks at the others when it comes by."""
+_NAMED: Final = 3
 
 
 def webhook_url() -> str:
@@ -30,7 +35,7 @@ def problems() -> list[Problem]:
     A wallet that would bill twice stops the purchases of its organization, a plan that would those of all.
     Raises LagoUnavailable, LagoRefused.
     """
-    return [*_metrics(), *_plans(), *_webhooks(), *_wallets()]
+    return [*_metrics(), *_plans(), *_webhooks(), *_customers(), *_wallets()]
 
 
 def require_safe(*, organization: str = "") -> None:
@@ -51,8 +56,16 @@ def require_safe(*, organization: str = "") -> None:
             )
 
 
+def has_provider(customer: Json) -> bool:
+    """Tell whether a customer of Lago's is linked to the configured payment provider, which charges its card."""
+    found: Json = customer.get("billing_configuration") or {}
+    return bool(
+        found.get("payment_provider") == settings.LAGO_PAYMENT_PROVIDER and found.get("sync_with_provider")
+    )
+
+
 def _metrics() -> Iterator[Problem]:
-    for code, wanted in offer.METRICS.items():
+    for code, wanted in offer.metrics().items():
         found = catalogue.metric(code)
         if found is None:
             yield Problem(what=f"Metric {code} is missing", do="Run `manage.py setup_lago`.")
@@ -79,10 +92,31 @@ def _webhooks() -> Iterator[Problem]:
             what=f"Lago sends no webhooks to {webhook_url()}",
             do="Run `manage.py setup_lago`; the poll works meanwhile.",
         )
-    elif here[0].get("signature_algo") != "hmac":
+    elif here[0].get("signature_algo") != settings.LAGO_WEBHOOK_SIGNATURE_ALGORITHM:
         yield Problem(
             what=f"Lago signs webhooks with {here[0].get('signature_algo')}, and the portal refuses them",
             do="Run `manage.py setup_lago`.",
+        )
+    if webhook_key.is_wanted() and webhook_key.differs():
+        yield Problem(
+            what="Lago signs webhooks with a key that is not pinned, and the portal refuses them",
+            do="Make sure that it is your Lago's, then run `manage.py setup_lago`.",
+        )
+
+
+def _customers() -> Iterator[Problem]:
+    """Look at the newest customers: without the payment provider they get no page to pay on, and no card is charged."""
+    if not settings.LAGO_PAYMENT_PROVIDER:
+        return
+    newest = {one["external_id"]: one for one in islice(customers.everyone(), CUSTOMERS_LOOKED_AT)}
+    linked = LagoCustomer.objects.filter(organization__public_id__in=newest)
+    ours = linked.values_list("organization__public_id", flat=True)
+    without = sorted(name for name in ours if not has_provider(newest[name]))
+    if without:
+        more = f" and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
+        yield Problem(
+            what=f"Not linked to {settings.LAGO_PAYMENT_PROVIDER} at Lago: {', '.join(without[:_NAMED])}{more}",
+            do="See that this payment provider is connected in Lago's settings, then run `manage.py sync_lago`.",
         )
 
 

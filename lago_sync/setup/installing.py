@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from lago_sync.client import catalogue, organization
+from django.conf import settings
+
+from lago_sync.client import catalogue as lago
+from lago_sync.client import organization
 from lago_sync.client.transport import Json
 from lago_sync.errors import LagoRefused
-from lago_sync.setup import charges, offer
+from lago_sync.setup import charges, offer, webhook_key
+from lago_sync.subscriptions import catalogue
 
 
 def install(*, webhook_url: str, now: datetime) -> list[str]:
@@ -17,35 +21,38 @@ def install(*, webhook_url: str, now: datetime) -> list[str]:
     """
     said: list[str] = []
     metric_ids = {}
-    for code in offer.METRICS:
-        metric, sentence = _metric(code)
+    for code, fields in offer.metrics().items():
+        metric, sentence = _metric(code, fields)
         metric_ids[code] = str(metric["lago_id"])
         said.append(sentence)
     for wanted in offer.plans():
         said += _plan(wanted, metric_ids)
     said += _endpoint(webhook_url)
+    if webhook_key.is_wanted():
+        said.append(webhook_key.pin(now=now))
+    catalogue.refresh(now=now)
     return said
 
 
-def _metric(code: str) -> tuple[Json, str]:
-    found = catalogue.metric(code)
+def _metric(code: str, fields: Json) -> tuple[Json, str]:
+    found = lago.metric(code)
     if found is not None:
         return found, f"Metric {code} is there."
-    wanted = {name: value for name, value in offer.METRICS[code].items() if value is not None}
+    wanted = {name: value for name, value in fields.items() if value is not None}
     try:
-        return catalogue.make_metric({"code": code, "recurring": False, **wanted}), f"Metric {code} made."
+        return lago.make_metric({"code": code, "recurring": False, **wanted}), f"Metric {code} made."
     except LagoRefused as refusal:
-        found = catalogue.metric(code) if refusal.has("value_already_exist") else None
+        found = lago.metric(code) if refusal.has("value_already_exist") else None
         if found is None:
             raise
         return found, f"Metric {code} is there."
 
 
 def _plan(wanted: offer.PlanOffer, metric_ids: dict[str, str]) -> Iterator[str]:
-    found = catalogue.plan(wanted.code)
+    found = lago.plan(wanted.code)
     if found is None:
         try:
-            catalogue.make_plan(offer.plan_fields(wanted, metric_ids))
+            lago.make_plan(offer.plan_fields(wanted, metric_ids))
         except LagoRefused as refusal:
             if not refusal.has("value_already_exist"):
                 raise
@@ -59,12 +66,13 @@ def _plan(wanted: offer.PlanOffer, metric_ids: dict[str, str]) -> Iterator[str]:
 
 
 def _endpoint(url: str) -> Iterator[str]:
-    """Make the endpoint, signed by HMAC: a signature of the other kind is as long as the message, in a header."""
+    """Make the endpoint, signed as LAGO_WEBHOOK_SIGNATURE_ALGORITHM says; by JWT a header is as long as the message."""
+    wanted = settings.LAGO_WEBHOOK_SIGNATURE_ALGORITHM
     found = _endpoint_at(url)
     if found is None:
         try:
             organization.make_webhook_endpoint(
-                {"webhook_url": url, "signature_algo": "hmac", "name": "Billing portal"}
+                {"webhook_url": url, "signature_algo": wanted, "name": "Billing portal"}
             )
         except LagoRefused as refusal:
             found = _endpoint_at(url) if refusal.has("value_already_exist") else None
@@ -73,9 +81,9 @@ def _endpoint(url: str) -> Iterator[str]:
         else:
             yield f"Webhook endpoint {url} made."
             return
-    if found.get("signature_algo") != "hmac":
-        organization.change_webhook_endpoint(found["lago_id"], {"webhook_url": url, "signature_algo": "hmac"})
-        yield f"Webhook endpoint {url} signs with hmac now."
+    if found.get("signature_algo") != wanted:
+        organization.change_webhook_endpoint(found["lago_id"], {"webhook_url": url, "signature_algo": wanted})
+        yield f"Webhook endpoint {url} signs with {wanted} now."
         return
     yield f"Webhook endpoint {url} is there."
 

@@ -1,8 +1,10 @@
-"""What the portal needs at Lago: two metrics, and the plans of product.md §9."""
+"""What the portal needs at Lago: two metrics, one for each of LAGO_EVENT_CODES, and the plans of product.md §9."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+
+from django.conf import settings
 
 from lago_sync.client.transport import Json
 from lago_sync.customers.restrictions import METRIC
@@ -15,6 +17,14 @@ METRICS: Final[dict[str, dict[str, Any]]] = {
     API_CALL: {"name": "API calls", "aggregation_type": "count_agg", "field_name": None},
 }
 """By code, what a metric of it must be."""
+
+
+def metrics() -> dict[str, dict[str, Any]]:
+    """Return all metrics by code: our two, and a count of the events of each code that services have of their own."""
+    codes = sorted(set(settings.LAGO_EVENT_CODES.values()) - set(METRICS))
+    counts = {code: {"name": code, "aggregation_type": "count_agg", "field_name": None} for code in codes}
+    return METRICS | counts
+
 
 CURRENCY: Final = "USD"
 _MONTHS_PAID_A_YEAR: Final = 10
@@ -57,7 +67,7 @@ def plan_fields(offer: PlanOffer, metric_ids: dict[str, str]) -> Json:
         "amount_cents": offer.amount_cents,
         "amount_currency": CURRENCY,
         "pay_in_advance": True,
-        "charges": [_free_charge(metric_ids[code]) for code in METRICS],
+        "charges": [_free_charge(metric_ids[code]) for code in metrics()],
     }
 
 

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 TRIAL: Final = "trial"
 LIVE: Final = "active"
 ENDED: Final = ("terminated", "canceled")
-_NONE: Final = "none"
+_OUTLASTING: Final = (Subscription.Status.PAST_DUE, Subscription.Status.PAUSED)
+"""A debt and a pause hold whatever is planned at Lago; they end by verbs of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,11 @@ def live(*, organization: Organization) -> LagoSubscription | None:
     return min(rows, key=lambda row: (row.external_id != ours, row.started_at), default=None)
 
 
+def is_canceled(row: LagoSubscription) -> bool:
+    """Tell whether somebody planned the end of a live subscription; a trial ends by itself."""
+    return row.ending_at is not None and row.plan_code != TRIAL
+
+
 def external_id(organization: Organization) -> str:
     """Return the id that the organization's subscription has at Lago for life, through every change of plan."""
     return f"sub_{organization.public_id}"
@@ -82,6 +88,9 @@ def _save(look: Look, one: Json) -> None:
         "ended_at": _instant(one.get("terminated_at") or one.get("canceled_at")) if ended else None,
         "next_plan_code": one.get("next_plan_code") or "",
         "downgrade_at": _day(one.get("downgrade_plan_date")),
+        "ending_at": _instant_or_none(one.get("ending_at")),
+        "subscription_at": _instant_or_none(one.get("subscription_at")),
+        "made_at": _instant_or_none(one.get("created_at")),
         "synced_at": look.at,
     }
     values |= _period(one, known)
@@ -124,7 +133,8 @@ def _tell_orgs(look: Look, *, by: Actor, had_one: bool) -> None:
     except NotFound:
         logger.error("Lago has %s on plan %s, which the portal does not know", row.external_id, row.plan_code)  # noqa: TRY400 - the sentence says all
         return
-    if fact is not None and _same(fact, plan.code, row):
+    status = _status(plan.code, row)
+    if fact is not None and _same(fact, plan.code, row) and fact.status in {status, *_OUTLASTING}:
         return
     changed = subscriptions.set_plan(
         organization=look.organization,
@@ -132,10 +142,17 @@ def _tell_orgs(look: Look, *, by: Actor, had_one: bool) -> None:
         period_start=row.period_start,
         period_end=row.period_end,
         by=by,
-        status=Subscription.Status.TRIALING if plan.code == TRIAL else Subscription.Status.ACTIVE,
+        status=status,
     )
     if fact is not None and fact.status == Subscription.Status.PAST_DUE and fact.past_due_since:
         subscriptions.mark_past_due(subscription=changed, since=fact.past_due_since, by=by)
+
+
+def _status(plan_code: str, row: LagoSubscription) -> str:
+    """Return the state that follows from what Lago has: on trial, planned to end, or active."""
+    if plan_code == TRIAL:
+        return Subscription.Status.TRIALING
+    return Subscription.Status.CANCELED if row.ending_at is not None else Subscription.Status.ACTIVE
 
 
 def _same(fact: Subscription, plan_code: str, row: LagoSubscription) -> bool:
@@ -154,6 +171,10 @@ def _instant(given: Any) -> datetime:
     if at is None or at.tzinfo is None:
         raise LagoUnavailable("Lago's subscription has a time that is none.")
     return at
+
+
+def _instant_or_none(given: Any) -> datetime | None:
+    return _instant(given) if given else None
 
 
 def _day(given: Any) -> date | None:

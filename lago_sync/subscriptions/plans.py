@@ -9,15 +9,14 @@ from typing import Any, Final
 from django.db.models import Q
 
 from kit import transactions
-from kit.errors import Conflict, DomainError, NotFound, TryAgain, ValidationError
-from lago_sync.client import catalogue
+from kit.errors import Conflict, DomainError, TryAgain, ValidationError
+from lago_sync.client import catalogue as plans_at_lago
 from lago_sync.client import subscriptions as at_lago
 from lago_sync.client.transport import Json
 from lago_sync.customers import linking
-from lago_sync.errors import LagoIntegrationError, LagoRefused, PurchasesStopped
+from lago_sync.errors import LagoIntegrationError, LagoRefused
 from lago_sync.models import LagoCustomer, LagoSubscription
-from lago_sync.setup import charges
-from lago_sync.subscriptions import fees, mirror
+from lago_sync.subscriptions import catalogue, debts, fees, mirror, prices
 from lago_sync.subscriptions.mirror import external_id
 from orgs import subscriptions
 from orgs.audit.events import SYSTEM, Actor
@@ -28,8 +27,11 @@ __all__ = [
     "SubscriptionExists",
     "TrialUsed",
     "covers",
+    "end",
     "external_id",
     "live",
+    "look",
+    "may_try",
     "refresh",
     "subscribe",
 ]
@@ -40,7 +42,6 @@ _SECOND: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(minutes=3)
 """Longer than starting one can take: a few requests to Lago, each with a time limit."""
 _ALL: Final = (mirror.LIVE, *mirror.ENDED)
-_SPELLINGS: Final = {"_annual": "_yearly", "_monthly": ""}
 
 live = mirror.live
 
@@ -78,6 +79,7 @@ def subscribe(
     by: Actor,
     now: datetime,
     billing_time: str = "anniversary",
+    confirmed_due_cents: int | None = None,
 ) -> LagoSubscription:
     """Start the organization's subscription at Lago and mirror it here. Asks Lago; opens its own transactions.
 
@@ -85,28 +87,31 @@ def subscribe(
     SubscriptionExists. Lago takes the same external id and plan twice for one, so a second call after a crash ends in one
     subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease.
     Raises ValidationError (plan_code, billing_time), SubscriptionExists, TrialUsed, TryAgain while another request is at
-    it, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
+    it, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
     """
     if billing_time not in BILLING_TIMES:
         raise ValidationError(billing_time=f"One of {', '.join(BILLING_TIMES)} is expected.")
     _require_none(organization)
-    plan = _plan_at_lago(plan_code, organization.currency)
+    offer = catalogue.ask(plan_code, currency=organization.currency, now=now)
+    plan, price = offer.at_lago, prices.starting(organization, offer, now=now)
+    if confirmed_due_cents is not None and confirmed_due_cents != price.due_cents:
+        raise prices.PriceChanged(price)
     customer = linking.ensure_customer(organization=organization, now=now)
     with _lease(customer, now):
         _require_none(organization)
-        adopted = _look(organization, now, by=by)
+        adopted = look(organization=organization, now=now, by=by)
         if adopted is None:
-            _start(organization, plan["code"], billing_time, now)
-            adopted = _look(organization, now, by=by)
+            _start(organization, plan.code, billing_time, now)
+            adopted = look(organization=organization, now=now, by=by)
     if adopted is None:
         raise LagoIntegrationError("Lago took the subscription and has not started it.")
-    if adopted.plan_code != plan["code"]:
+    if adopted.plan_code != plan.code:
         raise SubscriptionExists(plan_code=adopted.plan_code)
     return adopted
 
 
 def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | None:
-    """Bring the mirror and the facts of `orgs` in step with Lago, paid fees included; returns the live subscription.
+    """Bring the mirror and the facts of `orgs` in step with Lago, fees paid and owed included; returns what is live.
 
     Asks Lago. None also where the organization is not at Lago. A live subscription of an archived organization is ended there.
     """
@@ -115,9 +120,44 @@ def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | 
     known = mirror.live(organization=organization)
     if known is not None and organization.status == Organization.Status.ARCHIVED:
         at_lago.terminate(known.external_id)
-    row = _look(organization, now, by=SYSTEM)
+    row = look(organization=organization, now=now, by=SYSTEM)
     fees.collect(organization=organization)
+    debts.settle(organization=organization, now=now)
     return row
+
+
+def look(*, organization: Organization, now: datetime, by: Actor) -> LagoSubscription | None:
+    """Ask Lago for all that the organization has or had, and write it; returns the live subscription.
+
+    The fee of a free plan counts at once. Opens its own transaction. Raises LagoUnavailable, LagoRefused.
+    """
+    found = [_with_plan(one) for one in at_lago.of_customer(organization.public_id, statuses=_ALL)]
+    with transactions.durable():
+        row = mirror.write(mirror.Look(organization=organization, found=found, at=now), by=by)
+    if row is not None:
+        fees.note_free(row=row)
+    return row
+
+
+def end(*, organization: Organization, now: datetime, by: Actor) -> LagoSubscription | None:
+    """End the live subscription at once, and return it as it ended; None where there is none. Asks Lago.
+
+    The days that were paid and not used are not given back: the next plan's fee would be paid with them, and bring its
+    credits a second time. Bought credits stay. People cancel instead, which ends the plan with its period
+    (`changing.cancel`). Raises LagoUnavailable, LagoRefused.
+    """
+    known = mirror.live(organization=organization)
+    if known is None:
+        return None
+    at_lago.terminate(known.external_id, credit_note="skip")
+    look(organization=organization, now=now, by=by)
+    known.refresh_from_db()
+    return known
+
+
+def may_try(*, organization: Organization) -> bool:
+    """Tell whether a trial may be started: it comes once to an organization and to each of its owners."""
+    return mirror.live(organization=organization) is None and not _had_trial(organization)
 
 
 def covers(organization_public_ids: Iterable[str]) -> dict[str, list[Interval]]:
@@ -162,26 +202,6 @@ def _require_none(organization: Organization) -> None:
         raise SubscriptionExists(plan_code=fact.plan.code)
 
 
-def _plan_at_lago(plan_code: str, currency: str) -> Json:
-    code = plan_code
-    for spelling, ours in _SPELLINGS.items():
-        if code.endswith(spelling):
-            code = code.removesuffix(spelling) + ours
-    try:
-        known = subscriptions.plan_named(code).code
-    except NotFound:
-        known = ""
-    plan = catalogue.plan(code) if known and code != "none" else None
-    if plan is None:
-        raise ValidationError(plan_code="There is no such plan.")
-    if plan["amount_currency"] != currency:
-        raise ValidationError(plan_code=f"This plan has no price in {currency}.")
-    for problem in charges.problems(plan):
-        if problem.stops_purchases:
-            raise PurchasesStopped(problem.what, do=problem.do)
-    return plan
-
-
 def _had_trial(organization: Organization) -> bool:
     """Tell whether a trial was had by the organization, or by another that one of its owners owns or owned."""
     role = Membership.Role.OWNER
@@ -213,18 +233,8 @@ def _start(organization: Organization, plan_code: str, billing_time: str, now: d
         raise
 
 
-def _look(organization: Organization, now: datetime, *, by: Actor) -> LagoSubscription | None:
-    """Ask Lago for all that the organization has or had, and write it; the fee of a free plan counts at once."""
-    found = [_with_plan(one) for one in at_lago.of_customer(organization.public_id, statuses=_ALL)]
-    with transactions.durable():
-        row = mirror.write(mirror.Look(organization=organization, found=found, at=now), by=by)
-    if row is not None:
-        fees.note_free(row=row)
-    return row
-
-
 def _with_plan(one: Json) -> Json:
     """Return a live subscription with its plan, which a list need not have."""
     if one["status"] != mirror.LIVE or one.get("plan"):
         return one
-    return one | {"plan": catalogue.plan(one["plan_code"]) or {}}
+    return one | {"plan": plans_at_lago.plan(one["plan_code"]) or {}}

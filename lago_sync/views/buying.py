@@ -22,7 +22,7 @@ from kit import transactions
 from kit.errors import Conflict, DomainError, TryAgain
 from lago_sync import tasks
 from lago_sync.models import Purchase
-from lago_sync.purchases import orders
+from lago_sync.purchases import abandoning, orders, refunds
 from lago_sync.purchases.orders import Order
 from lago_sync.views import offers
 from lago_sync.views.forms import OrderForm
@@ -30,6 +30,8 @@ from orgs.access import pages
 from orgs.access.capabilities import Capability
 from orgs.models import Organization
 
+STORING_A_CARD: Final = "storing_a_card"
+"""In the session of who went to the payment provider's page for that: the slug of the organization."""
 _RETURNS_WITHIN: Final = timedelta(days=1)
 _SHOWN: Final = frozenset({400, 403, 409, 422})
 """Statuses of refusals that the page answers with; all others are trouble that passes, 503."""
@@ -90,10 +92,36 @@ def purchase(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse
     return response
 
 
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def abandon(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse:
+    """Ask whether an order is to be given up, and note that it is."""
+    organization = _organization(request, slug)
+    found = orders.find(organization=organization, purchase_id=purchase_id)
+    if found is None:
+        raise Http404
+    refusal = ""
+    if request.method == "POST":
+        try:
+            _give_up(request, found)
+            return redirect("purchases:purchase", slug=slug, purchase_id=purchase_id)
+        except DomainError as error:
+            refusal = error.message
+    context = {
+        "organization": organization,
+        "purchase": found,
+        "may_give_up": found.status in Purchase.OPEN and not found.marked_paid_by,
+        "refusal": refusal,
+    }
+    return _page(request, organization, "purchases/abandon.html", context, status=409 if refusal else 200)
+
+
 @require_safe
 def returned(request: HttpRequest) -> HttpResponse:
-    """Send who comes back from the payment page to what they bought."""
+    """Send who comes back from the payment page to what they bought, or to the card that they stored."""
     user, now = pages.visitor(request), timezone.now()
+    if (storing := request.session.get(STORING_A_CARD)) is not None:
+        return redirect("methods:list", slug=storing)
     newest = orders.newest_of(made_by=user.public_id, since=now - _RETURNS_WITHIN)
     if newest is None or not Organization.objects.visible_to(user).filter(pk=newest.organization_id).exists():
         return redirect("dashboards:mine")
@@ -114,6 +142,13 @@ def _place(request: HttpRequest, organization: Organization, order: Order) -> UU
             raise PriceChanged("The price has changed. Nothing was ordered; look at it and confirm again.")
         transaction.on_commit(lambda: tasks.enqueue_advance(placed.pk))
     return placed.pk
+
+
+def _give_up(request: HttpRequest, found: Purchase) -> None:
+    by, now = pages.actor(request), timezone.now()
+    with pages.decided(), transactions.durable():
+        abandoning.give_up(purchase=found, by=by, now=now)
+        transaction.on_commit(lambda: tasks.enqueue_advance(found.pk))
 
 
 def _confirmation(
@@ -154,6 +189,8 @@ def _purchase_context(organization: Organization, found: Purchase, state: str) -
         "purchase": found,
         "state": state,
         "is_open": found.status in Purchase.OPEN,
+        "is_given_up": abandoning.is_given_up(found),
+        "refunds": refunds.of_purchase(found),
         # what came from outside becomes a link only if it is one
         "pay_url": found.payment_url if found.payment_url.startswith(("https://", "http://")) else "",
         "ordered_by": offers.ordered_by(found),
@@ -163,7 +200,13 @@ def _purchase_context(organization: Organization, found: Purchase, state: str) -
 
 def _state(found: Purchase) -> str:
     """Return what the page shows of it in a word; another word is news."""
-    parts = [found.status, "payable" if found.payment_url else "", "late" if found.last_error else ""]
+    parts = [
+        found.status,
+        "payable" if found.payment_url else "",
+        "marked" if found.marked_paid_by else "",
+        "given-up" if abandoning.is_given_up(found) else "",
+        "late" if found.last_error else "",
+    ]
     return "-".join(part for part in parts if part)
 
 

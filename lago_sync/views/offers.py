@@ -1,7 +1,7 @@
 """What an organization can buy and what it then has, as the pages of buying show it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -118,12 +118,16 @@ def recent(*, organization: Organization) -> list[Line]:
     """Return the latest purchases, newest first."""
     found = list(orders.of_organization(organization=organization)[:RECENT])
     names = _names(purchase.made_by for purchase in found)
-    return [Line(purchase=one, ordered_by=names.get(one.made_by, "an API key")) for one in found]
+    return [Line(purchase=one, ordered_by=_orderer(one, names)) for one in found]
 
 
 def ordered_by(purchase: Purchase) -> str:
     """Return the name of who ordered it."""
-    return _names([purchase.made_by]).get(purchase.made_by, "an API key")
+    return _orderer(purchase, _names([purchase.made_by]))
+
+
+def _orderer(purchase: Purchase, names: Mapping[str, str]) -> str:
+    return "auto top-up" if purchase.is_automatic else names.get(purchase.made_by, "an API key")
 
 
 def _names(public_ids: Iterable[str]) -> dict[str, str]:

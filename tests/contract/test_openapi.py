@@ -14,7 +14,8 @@ from drf_spectacular.validation import validate_schema
 from credits.pricing.costs import CreditsCost
 from lago_sync.purchases import orders
 from lago_sync.setup import installing
-from orgs.audit.events import Actor
+from lago_sync.subscriptions import catalogue, changing, plans
+from orgs.audit.events import SYSTEM, Actor
 from tests.contract import openapi
 from tests.factories import credits as make
 from tests.factories import orgs
@@ -83,6 +84,7 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
     orgs.member(scene.other, who=owner)
     by = make.spender(member, made_by="key_other")
     installing.install(webhook_url="http://127.0.0.1:9/webhooks/lago", now=timezone.now())
+    catalogue.refresh(now=timezone.now())
     with transaction.atomic():
         purchase, _ = orders.place(
             organization=scene.org,
@@ -91,7 +93,13 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
             by=Actor(kind="user", public_id=owner.public_id),
             now=timezone.now(),
         )
+    subscribed, ending = orgs.team("Subscribed", owner=owner), orgs.team("Ending", owner=owner)
+    for one in (subscribed, ending):
+        plans.subscribe(organization=one, plan_code="starter", by=SYSTEM, now=timezone.now())
+    changing.cancel(organization=ending, by=SYSTEM, now=timezone.now())
     return {
+        "SUBSCRIBED": subscribed.public_id,
+        "ENDING": ending.public_id,
         "URL": "http://testserver",
         "ORG": scene.org.public_id,
         "USER": member.public_id,

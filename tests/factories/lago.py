@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from lago_sync.client import circuit
+
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "lago-sandbox-key"
 HMAC_KEY = "11111111-2222-3333-4444-555555555555"
@@ -56,6 +58,20 @@ class Sandbox:
 
     def decline(self, invoice_id: str) -> None:
         self._control("decline", invoice_id=invoice_id)
+
+    def void(self, invoice_id: str) -> None:
+        self._control("void", invoice_id=invoice_id)
+
+    def lose_dispute(self, invoice_id: str) -> None:
+        """Let the bank take a payment back."""
+        self._control("lose_dispute", invoice_id=invoice_id)
+
+    def make_key(self, key: str) -> None:
+        """Let one more API key in."""
+        self._control("keys", make=key)
+
+    def revoke_key(self, key: str) -> None:
+        self._control("keys", revoke=key)
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """Plan faults: method, path (regular expressions), times, latency, status, body, drop, after_commit."""
@@ -152,6 +168,7 @@ def lago(lago_process: Sandbox, settings: Any) -> Sandbox:
     settings.LAGO_API_URL = lago_process.url
     settings.LAGO_API_KEY = lago_process.api_key
     settings.LAGO_WEBHOOK_HMAC_KEY = lago_process.hmac_key
+    circuit.forget()
     return lago_process
 
 

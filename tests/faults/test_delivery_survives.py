@@ -98,6 +98,28 @@ def test_the_next_deliverer_dies_too_while_it_sends_what_the_first_left(stage, l
     assert step > 20
 
 
+def test_whoever_bundles_dies_at_every_step_and_each_credit_is_told_once(stage, lago, figures):
+    """A minute's calls in one event: its rows are ended with it or not at all."""
+    stage.settings |= {"LAGO_AGGREGATE_USAGE": True}
+    for step in itertools.count(1):
+        organization = stage.do("tests.faults.telling:begin", events=EVENTS)
+        life = deliver(stage, turn=1, at=step)
+        figures["deaths"] += life.died
+        drain(stage, figures, turn=2)
+        at_lago = [
+            one for one in lago.dump()["event"] if one["external_subscription_id"] == f"sub_{organization}"
+        ]
+        found = stage.do("tests.faults.telling:look", organization=organization)
+        figures["charges"] += len(found["charges"])
+        figures["events"] += len(at_lago)
+        assert sum(float(one["properties"]["credits"]) for one in at_lago) == EVENTS
+        assert Counter(found["events"].values())["delivered"] == len(at_lago) < EVENTS
+        assert set(found["events"].values()) <= {"delivered", "bundled"}
+        if not life.died:
+            break
+    assert step > 8, life.boundaries
+
+
 def test_lagos_answer_is_lost_and_then_the_deliverer_dies(stage, lago, figures):
     for step in itertools.count(1):
         organization = stage.do("tests.faults.telling:begin", events=EVENTS)

@@ -57,7 +57,7 @@ class Shop:
     def customer(self, external_id: str = "org_1", *, provider: str | None = "stripe", **more: Any) -> Any:
         given = {"external_id": external_id, "name": "Acme", "currency": "USD"} | more
         if provider:
-            given["billing_configuration"] = {"payment_provider": provider}
+            given["billing_configuration"] = {"payment_provider": provider, "sync_with_provider": True}
         return self.post("customers", customer=given)["customer"]
 
     def wallet(self, customer: str = "org_1", *, restricted: bool = True, **more: Any) -> Any:

@@ -153,6 +153,54 @@ def test_a_planned_end_takes_effect_at_the_beginning_of_its_day_without_a_renewa
     assert plans.get("credit_notes")["credit_notes"] == []
 
 
+def test_a_planned_end_comes_before_the_biller_is_alerted_and_can_be_taken_back(plans, receiver):
+    plans.plan("yearly", 19000, interval="yearly")
+    plans.subscribe("yearly")
+    wanted = ["subscription.termination_alert", "subscription.terminated"]
+    plans.endpoint(receiver.url, event_types=wanted)
+    plans.put("subscriptions/sub_1", subscription={"ending_at": "2028-11-01T00:00:00Z"})
+    plans.lago.set_clock("2028-10-31T00:00:00Z")
+    plans.lago.drain()
+    assert receiver.kinds == ["subscription.termination_alert"] * 2  # 45 and 15 days before
+    plans.put("subscriptions/sub_1", subscription={"ending_at": None})
+    given = {"ending_at": "2028-11-01T00:00:00Z", "on_termination_credit_note": "skip"}
+    found = plans.put("subscriptions/sub_1", subscription=given)["subscription"]
+    assert (found["ending_at"], found["on_termination_credit_note"]) == ("2028-11-01T00:00:00Z", "skip")
+    plans.put("subscriptions/sub_1", subscription={"ending_at": None})
+    plans.lago.set_clock("2028-11-02T00:00:00Z")
+    assert plans.get("subscriptions/sub_1")["subscription"]["status"] == "active"
+    assert [one["total_amount_cents"] for one in plans.invoices()] == [19000, 19000]
+    plans.put("subscriptions/sub_1", subscription={"ending_at": "2028-11-04T15:00:00Z"})
+    plans.lago.set_clock("2028-11-04T00:04:00Z")
+    assert plans.get("subscriptions/sub_1")["subscription"]["status"] == "active"
+    plans.lago.set_clock("2028-11-04T00:06:00Z")  # five past, before the biller
+    assert plans.refused("GET", "subscriptions/sub_1")[0] == 404
+
+
+def test_b31_a_trial_costs_nothing_and_is_counted_from_the_first_start(plans, receiver):
+    plans.plan("tried", 3000, trial_period=10)
+    plans.plan("tried_too", 6000, trial_period=10)
+    plans.endpoint(receiver.url, event_types=["subscription.trial_ended"])
+    plans.subscribe("tried")
+    plans.lago.set_clock("2027-11-05T12:00:00Z")
+    plans.subscribe("tried_too")  # the trial goes on, it does not begin anew
+    plans.lago.drain()
+    assert [one["total_amount_cents"] for one in plans.invoices()] == [0]  # the old plan's usage
+    plans.lago.set_clock("2027-11-11T09:09:00Z")
+    assert plans.get("subscriptions/sub_1")["subscription"]["trial_ended_at"] is None
+    plans.lago.set_clock("2027-11-11T09:11:00Z")
+    plans.lago.drain()
+    found = plans.get("subscriptions/sub_1")["subscription"]
+    assert (found["trial_ended_at"], receiver.kinds) == ("2027-11-11T09:00:00Z", ["subscription.trial_ended"])
+    assert plans.invoices()[0]["total_amount_cents"] == 4000  # 20 of 30 days
+    plans.lago.set_clock("2027-12-02T00:00:00Z")
+    assert plans.invoices()[0]["total_amount_cents"] == 6000
+    plans.delete("subscriptions/sub_1", on_termination_credit_note="skip")
+    plans.subscribe("tried")  # no second trial under this id
+    plans.lago.drain()
+    assert plans.invoices()[0]["total_amount_cents"] == 3000
+
+
 @pytest.mark.parametrize(
     ("given", "status", "details"),
     [

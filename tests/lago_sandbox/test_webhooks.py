@@ -221,10 +221,14 @@ def test_a_declined_payment_is_told_with_the_providers_error(shop, receiver):
     shop.lago.drain()
     assert receiver.kinds == [
         "invoice.payment_status_updated",
+        "wallet_transaction.payment_failure",
         "invoice.payment_failure",
         "wallet_transaction.updated",
     ]
-    assert receiver.received[1].body["object_type"] == "payment_provider_invoice_payment_error"
+    assert [one.body["object_type"] for one in receiver.received[1:3]] == [
+        "payment_provider_wallet_transaction_payment_error",
+        "payment_provider_invoice_payment_error",
+    ]
 
 
 def _attempts(shop, receiver):

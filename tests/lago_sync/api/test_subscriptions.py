@@ -5,8 +5,9 @@ from datetime import datetime
 import pytest
 from django.test import override_settings
 
-from lago_sync.models import LagoSubscription
+from lago_sync.models import LagoSubscription, PlanChange
 from lago_sync.setup import guard, installing
+from lago_sync.subscriptions import catalogue
 from orgs.access import keys
 from tests.factories import credits as make
 from tests.factories import orgs
@@ -27,7 +28,9 @@ def _no_remembered_keys():
 @pytest.fixture
 def installed(lago, settings):  # noqa: F811
     settings.SITE_URL = "http://127.0.0.1:9"  # webhooks go nowhere
-    installing.install(webhook_url=guard.webhook_url(), now=datetime.fromisoformat(lago.now()))
+    now = datetime.fromisoformat(lago.now())
+    installing.install(webhook_url=guard.webhook_url(), now=now)
+    catalogue.refresh(now=now)
     return lago
 
 
@@ -117,6 +120,77 @@ class TestPost:
     def test_a_portal_without_lago_is_502(self, team, owner):
         with override_settings(LAGO_API_KEY=""):
             refused(owner.post(PATH, body(team)), 502, "billing_unavailable")
+
+
+class TestChanges:
+    def test_up_down_back_and_the_end(self, installed, team, owner):
+        here = f"{PATH}/{team.public_id}"
+        price = done(owner.ask(f"{here}/preview?plan_code=starter"))
+        assert (price["kind"], price["due_cents"]) == ("subscribe", 1900)
+        done(owner.post(PATH, body(team)), 201)
+        preview = done(owner.ask(f"{here}/preview?plan_code=professional"))
+        assert set(preview) == {"old_amount_cents", "new_amount_cents", "credit_cents", "fee_cents", "due_cents", "effective_at", "kind"}  # fmt: skip
+        assert {**preview, "effective_at": 0} == {"old_amount_cents": 1900, "new_amount_cents": 4900, "credit_cents": 1900, "fee_cents": 4900, "due_cents": 3000, "effective_at": 0, "kind": "upgrade"}  # fmt: skip
+        answer = done(owner.send("PUT", f"{here}/upgrade", {"plan_code": "professional"}))
+        assert set(answer) == {"subscription", "price_change"}
+        assert {**answer["price_change"], "effective_at": 0} == {**preview, "effective_at": 0}
+        assert answer["subscription"] == done(owner.ask(here))
+        assert (answer["subscription"]["plan_code"], answer["subscription"]["amount_cents"]) == ("professional", 4900)  # fmt: skip
+
+        down = done(owner.send("PUT", f"{here}/upgrade", {"plan_code": "starter"}))
+        shown = down["subscription"]
+        assert (down["price_change"]["kind"], shown["plan_code"], shown["next_plan_code"]) == ("downgrade", "professional", "starter")  # fmt: skip
+        assert shown["downgrade_at"] == down["price_change"]["effective_at"][:10]
+        back = done(owner.send("DELETE", f"{here}/pending"))
+        assert (back["next_plan_code"], back["downgrade_at"]) == (None, None)
+        refused(owner.send("DELETE", f"{here}/pending"), 404, "not_found")
+
+        ending = done(owner.send("DELETE", here))
+        assert (ending["status"], ending["cancel_at"]) == ("canceled", ending["current_period_end"])
+        refused(owner.send("DELETE", here), 409, "conflict")
+        refused(owner.send("PUT", f"{here}/upgrade", {"plan_code": "enterprise"}), 409, "conflict")
+        assert done(owner.send("DELETE", f"{here}/pending"))["status"] == "active"
+
+    def test_refusals_have_their_codes(self, installed, team, owner):
+        here = f"{PATH}/{team.public_id}"
+        for method, path, given in (("PUT", f"{here}/upgrade", {"plan_code": "starter"}), ("DELETE", here, None), ("DELETE", f"{here}/pending", None)):  # fmt: skip
+            refused(owner.send(method, path, given), 404, "not_found")
+        done(owner.post(PATH, body(team)), 201)
+        refused(owner.send("PUT", f"{here}/upgrade", {"plan_code": "starter"}), 400, "invalid_request")
+        refused(owner.ask(f"{here}/preview?plan_code=starter"), 400, "invalid_request")
+        for wrong in ("platinum", "trial", 7, None):
+            assert "plan_code" in refused(owner.send("PUT", f"{here}/upgrade", {"plan_code": wrong}), 422, "validation_error")  # fmt: skip
+        for query in ("", "?plan_code=platinum"):
+            assert "plan_code" in refused(owner.ask(f"{here}/preview{query}"), 422, "validation_error")
+        with override_settings(LAGO_API_URL="http://127.0.0.1:9"):
+            assert done(owner.ask(f"{here}/preview?plan_code=professional"))["due_cents"] == 3000
+            refused(owner.send("DELETE", here), 502, "billing_unavailable")
+        assert done(owner.ask(here))["status"] == "active"
+
+    def test_with_its_key_is_made_once_and_answered_again(self, installed, team, owner):
+        here = f"{PATH}/{team.public_id}"
+        done(owner.post(PATH, body(team)), 201)
+        key = {"Idempotency_Key": "change-1"}
+        first = owner.send("PUT", f"{here}/upgrade", {"plan_code": "professional"}, **key)
+        again = owner.send("PUT", f"{here}/upgrade", {"plan_code": "professional"}, **key)
+        assert done(again) == done(first)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        other = owner.send("PUT", f"{here}/upgrade", {"plan_code": "enterprise"}, **key)
+        refused(other, 409, "idempotency_conflict")
+        assert PlanChange.objects.count() == 1
+
+    def test_only_who_may_buy(self, db):
+        here = scene()
+        path = f"{PATH}/{here.org.public_id}"
+        calls = [("PUT", f"{path}/upgrade", {"plan_code": "starter"}), ("GET", f"{path}/preview?plan_code=starter", None), ("DELETE", path, None), ("DELETE", f"{path}/pending", None)]  # fmt: skip
+        for method, address, given in calls:
+            for who, status in (("member", 403), ("manager", 403), ("outsider", 404), (None, 401)):
+                refused(here.http(*([who] if who else [])).send(method, address, given), status)
+            for who in ("owner", "admin", "billing_admin", "system_admin"):
+                answer = here.http(who).send(method, address, given)
+                assert answer.status_code in {409, 502}, (method, who, answer.content)
+            scope = "billing:read" if method != "GET" else "billing:write"
+            refused(here.key("personal", scope, who="owner").send(method, address, given), 403)
 
 
 class TestRepeats:

@@ -5,11 +5,14 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from lago_sync import tasks
+from lago_sync.inbox import handling
 from lago_sync.models import WebhookMessage
 from tests.lago_sync.inbox.messages import KEY, VECTOR, VECTOR_SIGNATURE, headers, message, send, signed
 
@@ -164,10 +167,21 @@ def test_altered_after_signing(body):
     assert not WebhookMessage.objects.exists()
 
 
+def test_while_the_key_is_rotated_both_are_believed_and_no_third(settings):
+    settings.LAGO_WEBHOOK_HMAC_KEY = "the-new-key, the-old-key"
+    for number, key in enumerate(("the-new-key", "the-old-key")):
+        body = message("customer.updated", number=number)
+        assert send(body, X_Lago_Signature=signed(body, key=key)).status_code == 200
+    for key in ("", "the-new-key, the-old-key", " the-old-key", KEY):
+        assert is_refused(send(BODY, X_Lago_Signature=signed(BODY, key=key)), 401, "unauthorized")
+    assert WebhookMessage.objects.count() == 2
+
+
 @pytest.mark.parametrize("with_key", ["", KEY])
 def test_without_a_key_of_our_own_nobody_is_believed(settings, with_key):
-    settings.LAGO_WEBHOOK_HMAC_KEY = ""
-    assert is_refused(send(BODY, X_Lago_Signature=signed(BODY, key=with_key)), 401, "unauthorized")
+    for nothing in ("", ",", " , "):
+        settings.LAGO_WEBHOOK_HMAC_KEY = nothing
+        assert is_refused(send(BODY, X_Lago_Signature=signed(BODY, key=with_key)), 401, "unauthorized")
     assert not WebhookMessage.objects.exists()
 
 
@@ -185,10 +199,39 @@ def test_a_repeat_is_answered_like_the_first_and_stored_once(
     assert WebhookMessage.objects.count() == len(nobody_works) == 1
 
 
-def test_a_message_under_another_key_is_another_message():
-    send(BODY, unique="one")
-    send(BODY, unique="two")
-    assert WebhookMessage.objects.count() == 2
+class TestTheSameWordsAgain:
+    """Under another unique key, which is not signed: Lago says the same again, or somebody who heard it once."""
+
+    def repeated(self):
+        assert send(BODY, unique="another").json() == {"status": "stored"}
+        [message] = WebhookMessage.objects.all()
+        return message
+
+    def test_they_are_no_second_message_while_the_first_waits(self):
+        send(BODY, unique="one")
+        before = WebhookMessage.objects.get()
+        after = self.repeated()
+        assert (after.unique_key, after.state, after.due_at) == ("one", "waiting", before.due_at)
+
+    def test_after_the_first_was_handled_it_is_looked_at_again_once_a_minute(self):
+        send(BODY, unique="one")
+        handled = timezone.now()
+        WebhookMessage.objects.update(state="handled", handled_at=handled, attempts=3)
+        for _ in range(3):
+            message = self.repeated()
+            assert (message.state, message.attempts) == ("waiting", 0)
+            assert message.due_at == handled + timedelta(minutes=1)
+
+    def test_whoever_handles_the_first_just_then_cannot_end_it(self, monkeypatch):
+        send(BODY, unique="one")
+        monkeypatch.setattr(handling, "_act", lambda *_: self.repeated() and "handled")
+        handling.handle(message_id=WebhookMessage.objects.get().pk, now=timezone.now())
+        assert WebhookMessage.objects.get().state == "waiting"
+
+    def test_a_dead_letter_stays_one(self):
+        send(BODY, unique="one")
+        WebhookMessage.objects.update(state="dead", attempts=5, failures=5)
+        assert self.repeated().state == "dead"
 
 
 @pytest.mark.parametrize("key", [None, "", "k" * 129, "k\u00e9y", "a\tb"])
@@ -272,8 +315,10 @@ class TestHealth:
             "status": "ok",
             "signature": "hmac",
             "last_received_at": received.isoformat(),
+            "oldest_waiting_at": received.isoformat(),
             "waiting": 1,
             "dead": 0,
+            "lago": "ok",
         }
 
     def test_it_says_so_where_no_message_could_be_believed(self, settings):

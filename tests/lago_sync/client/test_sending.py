@@ -8,13 +8,9 @@ import pytest
 from urllib3 import HTTPResponse
 
 from lago_sync.client import (
-    catalogue,
     customers,
-    events,
-    invoices,
     organization,
     sending,
-    subscriptions,
     wallets,
 )
 from lago_sync.errors import LagoIntegrationError, LagoIsSandbox, LagoUnavailable
@@ -26,41 +22,6 @@ FOUND = say(200, {"customer": {"lago_id": "1"}, "subscription": {"lago_id": "1"}
 
 
 class TestRetries:
-    @pytest.mark.parametrize(
-        "ask",
-        [
-            lambda: customers.get("org_1"),
-            lambda: customers.upsert({"external_id": "org_1"}),
-            lambda: subscriptions.create({"external_id": "sub_1"}),
-            lambda: events.send([]),
-            lambda: subscriptions.terminate("sub_1"),
-        ],
-    )
-    @pytest.mark.parametrize("fault", [AWAY, drop, say(503, b""), say(429, {}, X_RateLimit_Reset="0")])
-    def test_of_what_lago_takes_twice_for_one(self, server, ask, fault):
-        server.answer(fault, FOUND)
-        ask()
-        assert len(server.asked) == 2
-
-    @pytest.mark.parametrize(
-        "ask",
-        [
-            lambda: wallets.top_up({"wallet_id": "1", "paid_credits": "10.0"}),
-            lambda: wallets.make({"code": "credits"}),
-            lambda: customers.upsert({"external_id": "org_1", "metadata": []}),
-            lambda: catalogue.make_plan({"code": "starter"}),
-            lambda: catalogue.make_metric({"code": "credits_used"}),
-            lambda: organization.make_webhook_endpoint({"webhook_url": "http://x"}),
-            lambda: invoices.void("1"),
-        ],
-    )
-    @pytest.mark.parametrize("fault", [AWAY, drop, say(503, b"", Retry_After="0"), say(429, {})])
-    def test_never_of_what_would_be_done_twice(self, server, ask, fault):
-        server.answer(fault, FOUND)
-        with pytest.raises(LagoUnavailable):
-            ask()
-        assert len(server.asked) == 1
-
     def test_end(self, server):
         server.answer(AWAY)
         with pytest.raises(LagoUnavailable):

@@ -193,11 +193,14 @@ def test_what_is_done_is_not_done_again(looked_at):
 
 
 def test_it_stands_in_counts_that_cost_little():
-    assert handling.standing() == handling.InboxStanding(waiting=0, dead=0, last_received_at=None)
-    told = [received(message("x.y")) for _ in range(3)]
+    assert handling.standing() == handling.InboxStanding(
+        waiting=0, oldest_waiting_at=None, dead=0, last_received_at=None
+    )
+    told = [received(message("x.y", number=number)) for number in range(3)]
     WebhookMessage.objects.filter(pk=told[0].pk).update(state="dead")
     standing = handling.standing()
     assert (standing.waiting, standing.dead, standing.last_received_at) == (2, 1, told[2].received_at)
+    assert standing.oldest_waiting_at == told[1].received_at
 
 
 class TestReplay:

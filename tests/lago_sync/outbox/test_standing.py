@@ -32,7 +32,13 @@ def dead(organization=None):
 class TestStanding:
     def test_it_counts_by_state_and_says_since_when_the_oldest_waits(self):
         assert delivery.standing() == delivery.OutboxStanding(
-            waiting=0, oldest_waiting_at=None, dead=0, not_applicable=0, delivered=0, estimated=False
+            waiting=0,
+            oldest_waiting_at=None,
+            dead=0,
+            not_applicable=0,
+            delivered=0,
+            bundled=0,
+            estimated=False,
         )
         org = team()
         rows = wrote(org, 6)

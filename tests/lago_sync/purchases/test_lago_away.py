@@ -193,6 +193,6 @@ class TestRefusals:
             ordered(shop.organization, key="another")
 
     def test_a_worker_that_stood_still_sends_nothing_any_more(self, shop, monkeypatch):
-        monkeypatch.setattr(leases, "_SENDS_WITHIN", timedelta(seconds=-1))
+        monkeypatch.setattr(leases, "SENDS_WITHIN", timedelta(seconds=-1))
         purchase = shop.advance(shop.order())
         assert (purchase.status, shop.lago.dump()["wallettransaction"]) == ("pending", [])

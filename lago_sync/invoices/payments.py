@@ -1,0 +1,105 @@
+"""Paying an invoice: the provider's page for it, and charging the stored card again."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from kit import transactions
+from kit.errors import Conflict
+from lago_sync.client import invoices
+from lago_sync.customers import methods
+from lago_sync.errors import LagoRefused, LagoUnavailable
+from lago_sync.invoices import mirror
+from lago_sync.models import LagoInvoice
+from orgs.audit import events
+from orgs.audit.events import Actor
+
+_LONGEST: int = 2000
+_BUSY = "payment_processor_is_currently_handling_payment"
+
+
+class NotPayable(Conflict):
+    """There is nothing to pay of this invoice, or no way to pay it here; nothing was done."""
+
+
+def is_payable(invoice: LagoInvoice) -> bool:
+    """Tell whether something is to be paid of an invoice, as Lago showed it last."""
+    return invoice.status == mirror.FINALIZED and invoice.total_due_amount_cents > 0
+
+
+def can_retry(invoice: LagoInvoice) -> bool:
+    """Tell whether a stored card can be charged for it again."""
+    return is_payable(invoice) and has_provider() and methods.has_default(organization=invoice.organization)
+
+
+def has_provider() -> bool:
+    """Tell whether a payment provider takes money for this portal; without one staff note what was paid."""
+    return bool(settings.LAGO_PAYMENT_PROVIDER)
+
+
+def make_page(*, invoice: LagoInvoice) -> str:
+    """Return a new page where the invoice is paid, and keep its address. Asks Lago, so no transaction may be open.
+
+    Raises NotPayable, LagoUnavailable, LagoRefused.
+    """
+    _require_payable(invoice)
+    try:
+        address = invoices.payment_url(str(invoice.pk))
+    except LagoRefused as refusal:
+        raise _explained(refusal) from refusal
+    if not address.startswith(("https://", "http://")) or len(address) > _LONGEST:
+        raise LagoUnavailable("Lago answers no address.")
+    with transactions.durable():
+        LagoInvoice.objects.filter(pk=invoice.pk).update(payment_url=address)
+    return address
+
+
+def retry(*, invoice: LagoInvoice, by: Actor, now: datetime) -> LagoInvoice:
+    """Have the stored card charged again; returns the invoice as Lago shows it then, most often still unpaid.
+
+    Asks Lago, so no transaction may be open, and never twice: where its answer is lost, that is noted, and the payment
+    shows at a later look. Raises NotPayable without a stored card, or while the provider is at it; LagoUnavailable.
+    """
+    _require_payable(invoice)
+    if not methods.has_default(organization=invoice.organization):
+        raise NotPayable("There is no stored card to charge. Store one, or pay on the payment page.")
+    try:
+        invoices.retry_payment(str(invoice.pk))
+    except LagoRefused as refusal:
+        raise _explained(refusal) from refusal
+    except LagoUnavailable as error:
+        _record(invoice, by, outcome=error.message)
+        raise
+    _record(invoice, by, outcome="Lago charges the stored card.")
+    return mirror.refresh_one(invoice_id=invoice.pk, now=now) or invoice
+
+
+def _require_payable(invoice: LagoInvoice) -> None:
+    if not is_payable(invoice):
+        raise NotPayable("There is nothing to pay of this invoice.")
+    if not has_provider():
+        raise NotPayable(
+            "There is no payment provider. Pay as the invoice says; a system admin then marks it as paid."
+        )
+
+
+def _explained(refusal: LagoRefused) -> Exception:
+    """Return what Lago's refusal means to somebody who wants to pay; the refusal itself where it is about neither."""
+    if refusal.lago_code == _BUSY:
+        return NotPayable("The payment provider is charging the card right now. Look again in a minute.")
+    if refusal.has("no_linked_payment_provider") or refusal.has("missing_payment_provider_customer"):
+        return NotPayable("The payment provider does not know this organization yet. Ask a system admin.")
+    if refusal.http_status == 405 or refusal.has("invalid_invoice_status_or_payment_status"):
+        return NotPayable("Lago has nothing to pay of this invoice: it was paid or voided just now.")
+    return refusal
+
+
+def _record(invoice: LagoInvoice, by: Actor, *, outcome: str) -> None:
+    with transactions.durable():
+        events.record(
+            organization=invoice.organization.public_id,
+            by=by,
+            action="invoice.payment_retried",
+            target=str(invoice.pk),
+            after={"number": invoice.number, "outcome": outcome},
+        )

@@ -1,0 +1,50 @@
+"""Lago's files: without the key, from its own addresses only, of a bounded size."""
+
+import pytest
+
+from lago_sync.client import files
+from lago_sync.errors import LagoUnavailable
+from tests.lago_sync.client.scripted import drop, say, scripted
+
+PDF = say(200, b"%PDF-1.4")
+
+
+def test_are_fetched_without_the_key_along_lagos_own_redirects(server):
+    server.answer(say(302, b"", Location="/rails/storage/1.pdf"), PDF)
+    assert files.fetch(f"{server.url}/files/1") == b"%PDF-1.4"
+    assert [(one.path, one.headers.get("Authorization")) for one in server.asked] == [
+        ("/files/1", None),
+        ("/rails/storage/1.pdf", None),
+    ]
+
+
+def test_come_from_lagos_public_address_too(server, settings):
+    settings.LAGO_PUBLIC_URL, settings.LAGO_API_URL = server.url, "http://lago.internal:3000/api/v1"
+    server.answer(PDF)
+    assert files.fetch(f"{server.url}/files/1") == b"%PDF-1.4"
+
+
+def test_come_from_nowhere_else_though_lago_says_so(server):
+    with scripted() as inside:
+        inside.answer(PDF)
+        server.answer(say(302, b"", Location=f"{inside.url}/secret"))
+        for url in (
+            f"{inside.url}/secret",
+            f"{server.url}/files/1",
+            "file:///etc/passwd",
+            "http://169.254.169.254/",
+            server.url.replace("http://", "http://user@evil.example:80@"),
+            "http://[::1",
+        ):
+            with pytest.raises(LagoUnavailable):
+                files.fetch(url)
+        assert not inside.asked
+
+
+@pytest.mark.parametrize(
+    "answer", [say(404, b""), say(500, b""), say(200, b"x" * 2000), drop, say(302, b"", Location="/files/1")]
+)
+def test_that_are_not_there_or_too_large_are_unavailable(server, answer):
+    server.answer(answer)
+    with pytest.raises(LagoUnavailable):
+        files.fetch(f"{server.url}/files/1", most=1000)
