@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection
 
 from lago_sandbox import clock, documents, jobs, store, switches
-from lago_sandbox.billing import biller, lifecycle, payments, wallets
+from lago_sandbox.billing import biller, invoicing, lifecycle, payments, rules, wallets
 from lago_sandbox.models import Customer, Delivery, Event, Job
 from lago_sandbox.removal import remove_customer, remove_plan
 from lago_sandbox.usage import refresh_all, tell_errors
@@ -29,12 +29,15 @@ HANDLERS: Final[dict[str, Callable[[dict[str, Any], datetime], None]]] = {
     "end_trials": biller.end_trials,
     "events_errors": tell_errors,
     "expire_wallet": wallets.expire,
+    "finalize": invoicing.finalize_draft,
     "fill_wallet": wallets.fill_new,
+    "interval_top_up": rules.top_up_regularly,
     "overdue": payments.tell_overdue,
     "refresh_ongoing": refresh_all,
     "remove_customer": remove_customer,
     "remove_plan": remove_plan,
     "settle": wallets.settle,
+    "threshold_top_up": rules.top_up,
     "termination_alert": biller.alert,
 }
 _one_at_a_time = threading.Lock()

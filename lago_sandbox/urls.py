@@ -5,6 +5,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from lago_sandbox import control, pages
 from lago_sandbox.api import (
+    alerts,
     analytics,
     catalogue,
     customers,
@@ -53,6 +54,19 @@ api: list[URLPattern | URLResolver] = [
         "plans/<str:code>/entitlements",
         resource(GET=features.of_plan, POST=features.set_of_plan, PATCH=features.set_of_plan),
     ),
+    path("subscriptions/<str:external_id>/alerts", resource(GET=alerts.index, POST=alerts.create)),
+    path(
+        "subscriptions/<str:external_id>/alerts/<str:code>",
+        resource(GET=alerts.show, PUT=alerts.update, DELETE=alerts.delete),
+    ),
+    path(
+        "customers/<str:external_id>/wallets/<str:wallet_code>/alerts",
+        resource(GET=alerts.index, POST=alerts.create),
+    ),
+    path(
+        "customers/<str:external_id>/wallets/<str:wallet_code>/alerts/<str:code>",
+        resource(GET=alerts.show, PUT=alerts.update, DELETE=alerts.delete),
+    ),
     path("features", resource(GET=features.index, POST=features.create)),
     path(
         "features/<path:code>",
@@ -97,6 +111,9 @@ api: list[URLPattern | URLResolver] = [
     path("invoices/<uuid:lago_id>", resource(GET=invoices.show, PUT=invoices.update)),
     path("invoices/<uuid:lago_id>/download", resource(POST=invoices.download)),
     path("invoices/<uuid:lago_id>/download_pdf", resource(POST=invoices.download)),
+    path("invoices/<uuid:lago_id>/finalize", resource(PUT=invoices.finalize)),
+    path("invoices/<uuid:lago_id>/refresh", resource(PUT=invoices.refresh)),
+    path("invoices/<uuid:lago_id>/retry", resource(POST=invoices.retry)),
     path("invoices/<uuid:lago_id>/void", resource(POST=invoices.void)),
     path("invoices/<uuid:lago_id>/lose_dispute", resource(POST=invoices.lose_dispute)),
     path("invoices/<uuid:lago_id>/payment_url", resource(POST=invoices.payment_url)),
@@ -104,6 +121,7 @@ api: list[URLPattern | URLResolver] = [
     path("payments", resource(GET=payments.index, POST=payments.create)),
     path("payments/<uuid:lago_id>", resource(GET=payments.show)),
     path("credit_notes", resource(GET=invoices.index_credit_notes, POST=premium)),
+    path("credit_notes/<uuid:lago_id>/void", resource(PUT=invoices.void_credit_note)),
     path("credit_notes/<uuid:lago_id>", resource(GET=invoices.show_credit_note)),
     path("webhook_endpoints", resource(GET=organization.index_endpoints, POST=organization.create_endpoint)),
     path(

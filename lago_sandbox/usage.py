@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lago_sandbox import jobs, switches
-from lago_sandbox.billing import charges, consumption
+from lago_sandbox.billing import charges, consumption, watching
 from lago_sandbox.models import BillableMetric, Event, Job, Wallet
 from lago_sandbox.webhooks.emit import emit
 
@@ -46,4 +46,5 @@ def refresh_all(_payload: dict[str, Any], now: datetime) -> None:
         return
     for wallet in Wallet.objects.filter(status="active"):
         consumption.refresh_ongoing(wallet, now=now)
+    watching.look(now)
     jobs.once("refresh_ongoing", key="refresh_ongoing", due_at=now + timedelta(minutes=5))

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connections
 
 from lago_sync import functions
 from lago_sync.functions import (
@@ -28,17 +28,24 @@ T = TypeVar("T")
 def _awaited(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        close_old_connections()  # outside of a request nobody else sees to one that the server closed
+        _close_spent_connections()
         try:
             return function(*args, **kwargs)
         finally:
-            close_old_connections()
+            _close_spent_connections()
 
     @wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         return await sync_to_async(run, thread_sensitive=True)(*args, **kwargs)
 
     return call
+
+
+def _close_spent_connections() -> None:
+    """Let go of connections that broke or are too old: outside of a request nobody else sees to them."""
+    for one in connections.all(initialized_only=True):
+        if not one.in_atomic_block:
+            one.close_if_unusable_or_obsolete()
 
 
 create_org_customer = _awaited(functions.create_org_customer)

@@ -8,11 +8,10 @@ own rows and ask Lago nothing; where these cannot be read the answer is 503, nev
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial, wraps
-from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse

@@ -3,6 +3,7 @@
 How many minor units a currency has follows Lago's own table, not ISO 4217 (reference/lago.md §1.5).
 """
 
+import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
@@ -31,6 +32,7 @@ _NONE: Final = frozenset(
 _PLACES: Final = {**dict.fromkeys(_NONE, 0), "BHD": 3, "JOD": 3, "KWD": 3, "CLF": 4}
 _SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _EXACT = Context(prec=60)
+_AMOUNT: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def places(currency: str) -> int:
@@ -41,6 +43,14 @@ def places(currency: str) -> int:
 def major(cents: int, currency: str) -> Decimal:
     """Return an amount in major units, exact: 1999 cents are 19.99."""
     return Decimal(cents).scaleb(-places(currency), context=_EXACT)
+
+
+def cents(text: str, currency: str) -> int | None:
+    """Return an amount that somebody wrote in major units ("19.99") in minor ones; None for what is no such amount."""
+    if _AMOUNT.fullmatch(text) is None:
+        return None
+    minor = Decimal(text).scaleb(places(currency), context=_EXACT)
+    return int(minor) if minor == minor.to_integral_value() else None
 
 
 def major_text(cents: int, currency: str) -> str:

@@ -27,6 +27,9 @@ _invoices: list[URLPattern] = [
 
 _plans: list[URLPattern] = [
     path(f"{_ORGANIZATION}/plan/", plans.plan, name="plan"),
+    path(f"{_ORGANIZATION}/plan/change/", plans.change, name="change"),
+    path(f"{_ORGANIZATION}/plan/cancel/", plans.cancel, name="cancel"),
+    path(f"{_ORGANIZATION}/plan/take-back/", plans.take_back, name="take_back"),
 ]
 
 _methods: list[URLPattern] = [

@@ -19,7 +19,9 @@ from lago_sandbox.shapes import customers as shape
 from lago_sandbox.webhooks.emit import emit
 
 PROVIDERS = ("stripe", "adyen", "gocardless", "cashfree", "flutterwave", "moneyhash")
-KEPT = (*shape.TEXTS, "customer_type", "net_payment_term", "finalize_zero_amount_invoice", "shipping_address")
+KEPT = (*shape.TEXTS, "customer_type", "net_payment_term", "finalize_zero_amount_invoice", "shipping_address",
+    "timezone",
+)
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 
 
@@ -141,6 +143,9 @@ def _link_provider(row: Customer, given: Any) -> bool:
     """Link the payment provider; say whether it is new."""
     if not isinstance(given, dict):
         return False
+    for name in ("invoice_grace_period", "document_locale"):
+        if name in given:
+            row.details[name] = given[name]  # the first one counts with a licence only
     if "sync_with_provider" in given:
         row.details["sync_with_provider"] = bool(given["sync_with_provider"])
     if "payment_provider" not in given:

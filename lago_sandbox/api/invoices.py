@@ -11,7 +11,7 @@ from lago_sandbox import clock, jobs, settings
 from lago_sandbox.api import customers
 from lago_sandbox.api.paging import page
 from lago_sandbox.api.routing import root
-from lago_sandbox.billing import cards, payments
+from lago_sandbox.billing import cards, invoicing, payments
 from lago_sandbox.errors import Invalid, NotAllowed, NotFound
 from lago_sandbox.models import VISIBLE, CreditNote, Invoice, InvoiceMetadata
 from lago_sandbox.shapes import invoices as shape
@@ -46,10 +46,14 @@ def update(request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
         raise NotAllowed("update_on_voided_invoice")
     status = given.get("payment_status")
     if status is not None:
+        if row.status == "draft":
+            raise NotAllowed("payment_status_update_on_draft_invoice")
         if status not in FILTERS["payment_status"]:
             raise Invalid({"payment_status": ["value_is_invalid"]})
         payments.mark(row, status=status, now=now, by_provider=False)
     if isinstance(given.get("metadata"), list):
+        if row.status == "draft":
+            raise NotAllowed("metadata_on_draft_invoice")
         _replace_metadata(row, given["metadata"], now)
     return {"invoice": shape.invoice(row)}
 
@@ -69,6 +73,29 @@ def lose_dispute(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
     row = find(lago_id)
     payments.lose_dispute(row, now=clock.now())
     return {"invoice": shape.invoice(row)}
+
+
+def finalize(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    """Make a draft final now; anything else is 404 (B53)."""
+    row = find(lago_id)
+    if row.status != "draft":
+        raise NotFound("invoice")
+    invoicing.finalize_draft({"invoice": row.id}, clock.now())
+    return {"invoice": shape.invoice(find(lago_id))}
+
+
+def refresh(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    """Compute a draft anew; what is final stays as it is."""
+    row = find(lago_id)
+    if row.status == "draft":
+        invoicing.refresh(row, now=clock.now())
+    return {"invoice": shape.invoice(row)}
+
+
+def retry(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    """Refuse: only an invoice that failed to be made can be made again, and the sandbox's never fail."""
+    find(lago_id)
+    raise NotAllowed("invalid_status")
 
 
 def void(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
@@ -112,10 +139,24 @@ def index_credit_notes(request: HttpRequest, external_id: str | None = None) -> 
 
 
 def show_credit_note(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
-    found = CreditNote.objects.filter(pk=lago_id).first()
+    return {"credit_note": shape.credit_note(_credit_note(lago_id))}
+
+
+def void_credit_note(_request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
+    """Void what is left of a credit note."""
+    row, now = _credit_note(lago_id), clock.now()
+    if row.credit_status != "available":
+        raise NotAllowed("no_voidable_amount")
+    row.credit_status, row.balance_cents, row.updated_at = "voided", 0, now
+    row.save()
+    return {"credit_note": shape.credit_note(row)}
+
+
+def _credit_note(lago_id: UUID) -> CreditNote:
+    found = CreditNote.objects.select_related("invoice", "customer").filter(pk=lago_id).first()
     if found is None:
         raise NotFound("credit_note")
-    return {"credit_note": shape.credit_note(found)}
+    return found
 
 
 def find(lago_id: UUID) -> Invoice:

@@ -60,7 +60,7 @@ def require_licence() -> None:
 
 def root(request: HttpRequest, name: str, *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return the object that the body's fields stand in; 400 if it is not there or empty."""
-    found = _json(request).get(name)
+    found = body_of(request).get(name)
     if not isinstance(found, dict) or not (found or may_be_empty):
         raise MissingRoot(name)
     return found
@@ -68,13 +68,14 @@ def root(request: HttpRequest, name: str, *, may_be_empty: bool = False) -> dict
 
 def items(request: HttpRequest, name: str) -> list[dict[str, Any]]:
     """Return a list that the body carries; 400 if it is not there."""
-    found = _json(request).get(name)
+    found = body_of(request).get(name)
     if not isinstance(found, list):
         raise MissingRoot(name)
     return [one if isinstance(one, dict) else {} for one in found]
 
 
-def _json(request: HttpRequest) -> dict[str, Any]:
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    """Return a body that is a JSON object; 400 for what is no JSON."""
     if not request.body:
         return {}
     try:

@@ -8,13 +8,14 @@ from uuid import UUID
 from django.http import HttpRequest
 
 from lago_sandbox import clock, jobs, money, switches
-from lago_sandbox.api import customers
+from lago_sandbox.api import customers, rules
 from lago_sandbox.api.fields import Problems, decimal_text, is_blank, moment
 from lago_sandbox.api.paging import page
 from lago_sandbox.api.routing import root
 from lago_sandbox.billing import consumption
+from lago_sandbox.billing import rules as recurring_top_ups
 from lago_sandbox.billing import wallets as filling
-from lago_sandbox.errors import ApiError, Invalid, NotFound
+from lago_sandbox.errors import Invalid, NotFound
 from lago_sandbox.models import Customer, Wallet
 from lago_sandbox.shapes import wallets as shape
 from lago_sandbox.webhooks.emit import emit
@@ -25,8 +26,7 @@ def create(request: HttpRequest, external_id: str | None = None) -> dict[str, An
     given, now = root(request, "wallet"), clock.now()
     customer = _customer(external_id or given.get("external_customer_id"))
     rate = _check(given, customer)
-    if given.get("recurring_transaction_rules") and not switches.read("licence"):
-        raise ApiError  # a real Lago without a licence answers 500 here
+    recurring = rules.of_new_wallet(given.get("recurring_transaction_rules"), now)
     applies_to = given.get("applies_to") or {}
     row = Wallet.objects.create(
         created_at=now,
@@ -43,6 +43,7 @@ def create(request: HttpRequest, external_id: str | None = None) -> dict[str, An
         minimum_cents=given.get("paid_top_up_min_amount_cents"),
         maximum_cents=given.get("paid_top_up_max_amount_cents"),
         metadata=given.get("metadata"),
+        rules=recurring,
         expiration_at=moment(Problems(), given, "expiration_at"),
     )
     customer.currency = customer.currency or row.currency
@@ -57,6 +58,7 @@ def create(request: HttpRequest, external_id: str | None = None) -> dict[str, An
         name=given.get("transaction_name") or "",
     )
     _plan_expiry(row)
+    recurring_top_ups.plan_interval(row, now=now)
     emit("wallet.created", about=row, now=now)
     return {"wallet": shape.wallet(row)}
 
@@ -85,6 +87,7 @@ def update(request: HttpRequest, lago_id: UUID) -> dict[str, Any]:
         row.fee_types = given["applies_to"].get("fee_types") or []
         row.metric_codes = given["applies_to"].get("billable_metric_codes") or []
     row.metadata = given.get("metadata", row.metadata)
+    row.rules = rules.changed(given.get("recurring_transaction_rules"), row.rules, now)
     row.updated_at = now
     row.save()
     _plan_expiry(row)

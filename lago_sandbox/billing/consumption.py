@@ -1,8 +1,9 @@
 """Invoices that eat wallets: only at invoicing, by priority, and only what a wallet may pay for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from lago_sandbox import jobs, switches
 from lago_sandbox.billing import charges, terms
 from lago_sandbox.models import Fee, Invoice, Subscription, Wallet, WalletTransaction
 from lago_sandbox.webhooks.emit import emit
@@ -51,6 +52,9 @@ def refresh_ongoing(wallet: Wallet, *, now: datetime) -> None:
     wallet.refresh_from_db()
     if was > 0 >= wallet.balance_cents - total:
         emit("wallet.depleted_ongoing_balance", about=wallet, now=now)
+    if wallet.rules and switches.read("licence"):
+        due_at = now + timedelta(seconds=2)
+        jobs.once("threshold_top_up", key=f"threshold:{wallet.id}", due_at=due_at, wallet=wallet.id)
 
 
 def _mark_paid(unpaid: dict[UUID, int], payable: list[Fee], paid: int) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,7 +27,13 @@ class Bill:
 
 
 def open_invoice(
-    customer: Customer, *, invoice_type: str, currency: str, now: datetime, status: str = "finalized"
+    customer: Customer,
+    *,
+    invoice_type: str,
+    currency: str,
+    now: datetime,
+    status: str = "finalized",
+    grace: int = 0,
 ) -> Invoice:
     """Return a new, empty invoice with the customer's next number."""
     last = customer.invoices.order_by("-sequential_id").values_list("sequential_id", flat=True).first() or 0
@@ -40,8 +46,8 @@ def open_invoice(
         invoice_type=invoice_type,
         status=status,
         currency=currency,
-        issuing_date=now.date(),
-        payment_due_date=now.date() + timedelta(days=int(customer.details.get("net_payment_term") or 0)),
+        issuing_date=now.date() + timedelta(days=grace),
+        payment_due_date=_due_date(customer, now + timedelta(days=grace)),
         payment_token=secrets.token_urlsafe(16),
     )
 
@@ -59,30 +65,68 @@ def draft_number(customer: Customer) -> str:
 
 
 def invoice_bills(bills: list[Bill], *, now: datetime) -> Invoice:
-    """Return the finalized invoice over what subscriptions of one customer owe."""
+    """Return the invoice over what subscriptions of one customer owe: final, or a draft while its grace period lasts."""
     customer = bills[0].subscription.customer
+    grace = grace_days(customer)
     invoice = open_invoice(
-        customer, invoice_type="subscription", currency=bills[-1].subscription.plan.amount_currency, now=now
+        customer,
+        invoice_type="subscription",
+        currency=bills[-1].subscription.plan.amount_currency,
+        now=now,
+        status="draft" if grace else "finalized",
+        grace=grace,
     )
     for bill in bills:
         _write(bill, invoice, now=now)
-    invoice.fees_amount_cents = sum(invoice.fees.values_list("amount_cents", flat=True))
+    if grace:
+        _sum(invoice)
+        emit("invoice.drafted", about=invoice, now=now)
+        due_at = periods.midnight(invoice.issuing_date) + timedelta(minutes=20)
+        jobs.at("finalize", due_at=due_at, invoice=invoice.id)
+    else:
+        finalize(invoice, now=now)
+    return invoice
+
+
+def grace_days(customer: Customer) -> int:
+    """Return for how many days a customer's invoices are drafts; without a licence they never are."""
+    return int(customer.details.get("invoice_grace_period") or 0) if switches.read("licence") else 0
+
+
+def refresh(invoice: Invoice, *, now: datetime) -> None:
+    """Compute a draft's usage anew: events that came late are billed until it is final."""
+    for period in invoice.periods.select_related("subscription__plan"):
+        invoice.fees.filter(subscription=period.subscription, fee_type="charge").delete()
+        range_ = (period.charges_from_at, period.charges_to_at)
+        if period.reason != "subscription_starting":
+            _write_charges(period.subscription, range_, invoice, now=now)
+    _sum(invoice)
+
+
+def finalize_draft(payload: dict[str, Any], now: datetime) -> None:
+    """Make a draft final when its grace period is over, or when it is asked for."""
+    invoice = Invoice.objects.select_related("customer").filter(pk=payload["invoice"], status="draft").first()
+    if invoice is None:
+        return
+    refresh(invoice, now=now)
+    invoice.status, invoice.issuing_date = "finalized", now.date()
+    invoice.payment_due_date = _due_date(invoice.customer, now)
+    invoice.number = final_number(invoice.customer, invoice.sequential_id, now=now)
+    finalize(invoice, now=now)
+
+
+def finalize(invoice: Invoice, *, now: datetime) -> None:
+    """Let credit notes and wallets pay what they can; the rest is due."""
+    _sum(invoice)
     notes.apply(invoice, now=now)
     consumption.consume(invoice, now=now)
     invoice.total_amount_cents = (
         invoice.fees_amount_cents - invoice.credit_notes_amount_cents - invoice.prepaid_credit_amount_cents
     )
-    _finalize(invoice, now=now)
-    return invoice
-
-
-def _finalize(invoice: Invoice, *, now: datetime) -> None:
     if invoice.total_amount_cents == 0:
         invoice.payment_status = "succeeded"
-    if (
-        invoice.fees_amount_cents == 0
-        and invoice.customer.details.get("finalize_zero_amount_invoice") == "skip"
-    ):
+    skips_zero = invoice.customer.details.get("finalize_zero_amount_invoice") == "skip"
+    if invoice.fees_amount_cents == 0 and skips_zero:
         invoice.status = "closed"  # never seen
     invoice.save()
     if invoice.status == "finalized":
@@ -100,6 +144,16 @@ def after_finalizing(invoice: Invoice, *, now: datetime) -> None:
         jobs.soon("charge_card", now=now, invoice=invoice.id)
 
 
+def _due_date(customer: Customer, issued: datetime) -> date:
+    return issued.date() + timedelta(days=int(customer.details.get("net_payment_term") or 0))
+
+
+def _sum(invoice: Invoice) -> None:
+    invoice.fees_amount_cents = sum(invoice.fees.values_list("amount_cents", flat=True))
+    invoice.total_amount_cents = invoice.fees_amount_cents
+    invoice.save()
+
+
 def _write(bill: Bill, invoice: Invoice, *, now: datetime) -> None:
     begins, ends = bill.charges or (bill.period.begins_at, bill.period.ends_at)
     BillingPeriod.objects.create(
@@ -115,9 +169,7 @@ def _write(bill: Bill, invoice: Invoice, *, now: datetime) -> None:
     if bill.days is not None:
         _write_base_fee(bill, invoice, now=now)
     if bill.charges is not None:
-        for used in charges.usage(bill.subscription, begins=begins, ends=ends):
-            if used.units or used.events or used.cents:
-                _write_charge(bill, used, invoice, now=now)
+        _write_charges(bill.subscription, bill.charges, invoice, now=now)
 
 
 def _write_base_fee(bill: Bill, invoice: Invoice, *, now: datetime) -> None:
@@ -139,22 +191,36 @@ def _write_base_fee(bill: Bill, invoice: Invoice, *, now: datetime) -> None:
     )
 
 
-def _write_charge(bill: Bill, used: charges.Usage, invoice: Invoice, *, now: datetime) -> None:
+def _write_charges(
+    subscription: Subscription, range_: tuple[datetime, datetime], invoice: Invoice, *, now: datetime
+) -> None:
+    for used in charges.usage(subscription, begins=range_[0], ends=range_[1]):
+        if used.units or used.events or used.cents:
+            _write_charge(subscription, range_, used, invoice, now=now)
+
+
+def _write_charge(
+    subscription: Subscription,
+    range_: tuple[datetime, datetime],
+    used: charges.Usage,
+    invoice: Invoice,
+    *,
+    now: datetime,
+) -> None:
     metric = used.charge.metric
-    begins, ends = bill.charges or (None, None)
     Fee.objects.create(
         created_at=now,
         invoice=invoice,
         fee_type="charge",
-        subscription=bill.subscription,
+        subscription=subscription,
         charge=used.charge,
         item=item("charge", metric.code, metric.name, metric.id, "BillableMetric"),
         amount_cents=used.cents,
         precise_amount_cents=used.precise_cents,
         units=used.units,
         events_count=used.events,
-        from_at=begins,
-        to_at=ends,
+        from_at=range_[0],
+        to_at=range_[1],
     )
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from lago_sandbox import clock
+from lago_sandbox import clock, switches
+from lago_sandbox.billing.invoicing import grace_days
 from lago_sandbox.models import Customer
 
 TEXTS = (
@@ -14,6 +15,7 @@ TEXTS = (
 def customer(row: Customer, *, full: bool = True) -> dict[str, Any]:
     """Return a customer; `full` with metadata, taxes and integrations, as everywhere but in credit notes."""
     kept = row.details
+    zone = kept.get("timezone") if switches.read("licence") else None
     found: dict[str, Any] = {
         "lago_id": str(row.id),
         "billing_entity_code": "sandbox",
@@ -23,8 +25,8 @@ def customer(row: Customer, *, full: bool = True) -> dict[str, Any]:
         "account_type": "customer",
         "customer_type": kept.get("customer_type"),
         "currency": row.currency or None,
-        "timezone": None,  # ignored without a licence
-        "applicable_timezone": "UTC",
+        "timezone": zone,  # ignored without a licence
+        "applicable_timezone": zone or "UTC",
         "net_payment_term": kept.get("net_payment_term"),
         "finalize_zero_amount_invoice": kept.get("finalize_zero_amount_invoice", "inherit"),
         "skip_invoice_custom_sections": False,
@@ -45,7 +47,7 @@ def customer(row: Customer, *, full: bool = True) -> dict[str, Any]:
 
 def _billing_configuration(row: Customer) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "invoice_grace_period": 0,
+        "invoice_grace_period": grace_days(row),
         "document_locale": row.details.get("document_locale", "en"),
     }
     if row.payment_provider:

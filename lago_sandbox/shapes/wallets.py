@@ -36,7 +36,7 @@ def wallet(row: Wallet) -> dict[str, Any]:
         "invoice_requires_successful_payment": row.invoice_requires_successful_payment,
         "paid_top_up_min_amount_cents": row.minimum_cents,
         "paid_top_up_max_amount_cents": row.maximum_cents,
-        "recurring_transaction_rules": [],
+        "recurring_transaction_rules": row.rules,
         "applies_to": {"fee_types": row.fee_types, "billable_metric_codes": row.metric_codes},
         "applied_invoice_custom_sections": [],
         "payment_method": METHOD,

@@ -25,13 +25,20 @@ from orgs.access import idempotency, permissions
 from orgs.access.capabilities import Capability
 from orgs.models import AccessKey, Organization
 
-_PATH: Final = "/api/v1/org-billing/billing/invoices/$ORG"
+_PATH: Final = "/api/v1/org-billing/billing/invoices/$SUBSCRIBED"
 _KEY: Final = '-H "Authorization: Bearer $KEY"'
 _PDF: Final[Any] = (200, "application/pdf")
 _ASK_AGAIN: Final = 5  # seconds
 _STATUSES: Final = ("draft", "finalized", "voided", "failed", "pending")
 _PAYMENT_STATUSES: Final = ("pending", "succeeded", "failed")
 _STATES: Final = tuple(str(one) for one in listing.State)
+_IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=False,
+    description="1 to 128 printable ASCII characters; a repeat within a day gets the first answer",
+)
 _FILTERS: Final = (
     OpenApiParameter("status", str, enum=_STATUSES),
     OpenApiParameter("payment_status", str, enum=_PAYMENT_STATUSES),
@@ -104,6 +111,7 @@ class InvoiceRetry(APIView):
         summary="Charge the stored card for an invoice again",
         answers={202: shapes.InvoiceDetailShape},
         errors=(400, 403, 404, 409, 502, 503),
+        parameters=(_IDEMPOTENCY_KEY,),
         curl=f'curl -X POST $URL{_PATH}/$INVOICE/retry {_KEY} -H "Idempotency-Key: retry-1"',
         tag="invoices",
     )
@@ -128,6 +136,7 @@ class InvoiceSend(APIView):
         summary="Mail an invoice again",
         answers={202: shapes.InvoiceDetailShape},
         errors=(400, 403, 404, 409, 503),
+        parameters=(_IDEMPOTENCY_KEY,),
         curl=f"curl -X POST $URL{_PATH}/$INVOICE/send {_KEY}",
         tag="invoices",
     )

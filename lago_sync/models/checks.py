@@ -46,7 +46,12 @@ class Identity(models.Model):
     )
     checked_at = models.DateTimeField()
     figures = models.JSONField(help_text="{name: {ours, lagos}}")
-    differences = models.JSONField(default=list, help_text="[{what, why, ours, lagos}], empty if all agree")
+    months = models.JSONField(
+        default=dict, help_text="{2026-11: {name: {ours, lagos}}}, UTC, the latest first"
+    )
+    differences = models.JSONField(
+        default=list, help_text="[{what, why, ours, lagos, month}], empty if all agree"
+    )
 
     class Meta:
         verbose_name_plural = "identities"

@@ -29,11 +29,12 @@ _LONGEST_URL: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody wants to buy: a package, or a number of credits of their own; the price is ours to say."""
+    """What somebody wants to buy: a package, a number of credits, or what a price buys; the rate is ours to say."""
 
     package_code: str | None
     credits: Decimal | None
     return_url: str = ""
+    amount_cents: int | None = None
 
 
 def place(
@@ -130,7 +131,8 @@ def facts(purchase: Purchase) -> dict[str, str | int]:
 
 def _check_order(order: Order) -> None:
     """Raise ValidationError unless one thing is ordered, to come back to a page of ours."""
-    if (order.package_code is None) == (order.credits is None):
+    said = [one for one in (order.package_code, order.credits, order.amount_cents) if one is not None]
+    if len(said) != 1:
         raise ValidationError(package_code="Either package_code or credits is needed.")
     ours = urlsplit(settings.SITE_URL)
     if order.return_url and (
@@ -157,6 +159,10 @@ def _priced(organization: Organization, order: Order) -> Purchase:
         bought.credits = order.credits
         bought.amount_cents = packages.price_of(credits=order.credits, currency=organization.currency)
         return bought
+    if order.amount_cents is not None:
+        bought.amount_cents = order.amount_cents
+        bought.credits = packages.credits_for(amount_cents=order.amount_cents, currency=organization.currency)
+        return bought
     package = Package.objects.filter(
         code=order.package_code, currency=organization.currency, is_active=True
     ).first()
@@ -174,10 +180,12 @@ def _known(organization: Organization, key: str, by: Actor) -> Purchase | None:
 
 def _same(first: Purchase, order: Order) -> Purchase:
     """Return the first purchase under a key if it was this order; prices may have changed since."""
+    by_price = order.amount_cents is not None and first.package is None
     ordered = Order(
         package_code=first.package.code if first.package else None,
-        credits=None if first.package else first.credits,
+        credits=None if first.package or by_price else first.credits,
         return_url=first.return_url,
+        amount_cents=first.amount_cents if by_price else None,
     )
     if ordered != order:
         raise IdempotencyConflict

@@ -8,6 +8,7 @@ from credits import amounts
 from kit.errors import ValidationError
 from lago_sync.models import Package
 
+_MILLION: Final = 1_000_000
 FEWEST: Final = Decimal(100)
 """The smallest custom amount, in credits."""
 
@@ -36,3 +37,29 @@ def price_of(*, credits: Decimal, currency: str) -> int:
             credits=f"This does not come to a whole minor unit of {currency}; a multiple of {rate.denominator} does."
         )
     return price.numerator
+
+
+def credits_for(*, amount_cents: int, currency: str) -> Decimal:
+    """Return the credits that a price in minor units buys: at the rate of the largest package that they reach.
+
+    Rounded down to what can be counted. Raises ValidationError for a price that buys fewer than 100 credits or more than
+    can be bought at once, or where the currency has no package.
+    """
+    packages = offered(currency=currency)
+    if not packages:
+        raise ValidationError(credits=f"Nothing is offered in {currency}.")
+    bought = [_bought(amount_cents, package) for package in packages]
+    reached = [
+        credits for credits, package in zip(bought, packages, strict=True) if credits >= package.credits
+    ]
+    credits = (reached or bought[:1])[-1]
+    if not amounts.is_movable(credits) or credits < FEWEST:
+        raise ValidationError(credits=f"From {FEWEST} to {amounts.LARGEST_REQUEST:,} credits can be bought.")
+    return credits
+
+
+def _bought(amount_cents: int, package: Package) -> Decimal:
+    millionths = (
+        Fraction(amount_cents) * Fraction(package.credits) * _MILLION / Fraction(package.amount_cents)
+    )
+    return Decimal(int(millionths)) / _MILLION

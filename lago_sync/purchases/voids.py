@@ -66,6 +66,12 @@ def tell(*, refund_id: UUID, now: datetime) -> bool:
     return False
 
 
+def refund_of(transaction: Mapping[str, Any]) -> str:
+    """Return the id of the refund that a wallet transaction names, "" for one of none."""
+    named = (str(one["value"]) for one in transaction.get("metadata") or [] if one.get("key") == KEY)
+    return next(named, "")
+
+
 def _take(refund_id: UUID, now: datetime) -> Refund | None:
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
     with transactions.durable():
@@ -91,13 +97,8 @@ def _find_or_send(refund: Refund, began: float) -> None:
 
 
 def _is_among(transactions_there: Iterable[Mapping[str, Any]], refund: Refund) -> bool:
-    mark = (KEY, str(refund.pk))
-    return any(
-        (entry["key"], str(entry["value"])) == mark
-        for one in transactions_there
-        if one["transaction_status"] == "voided"
-        for entry in one.get("metadata") or []
-    )
+    voided = (one for one in transactions_there if one["transaction_status"] == "voided")
+    return any(refund_of(one) == str(refund.pk) for one in voided)
 
 
 def _end(refund: Refund, **values: Any) -> int:

@@ -60,7 +60,9 @@ def look_again(*, now: datetime) -> None:
     Raises LagoUnavailable.
     """
     by_name = {_singular(kind): kind for kind in KINDS}
-    for row in Drift.objects.filter(repaired_at=None, seen_at__lt=now - _LOOK_AGAIN).order_by("seen_at")[:_AT_ONCE]:
+    for row in Drift.objects.filter(repaired_at=None, seen_at__lt=now - _LOOK_AGAIN).order_by("seen_at")[
+        :_AT_ONCE
+    ]:
         kind = by_name[row.kind]
         try:
             shown = kind.one(row.subject)

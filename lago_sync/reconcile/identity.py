@@ -19,7 +19,7 @@ from lago_sync.client import subscriptions
 from lago_sync.errors import LagoRefused, LagoUnavailable
 from lago_sync.models import Identity, LagoCustomer, LagoSubscription
 from lago_sync.reconcile import payments, plan_fees, telling, usage
-from lago_sync.reconcile.differences import Difference
+from lago_sync.reconcile.differences import Difference, Tally
 from orgs.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ def compare(*, organization: Organization, now: datetime) -> Identity:
         *used.differences,
         *_subscriptions(organization),
     ]
-    counted = paid.figures | planned.figures
-    figures = {name: figure.plain() for name, figure in counted.items()} | used.figures
+    counted = paid.tally.figures() | planned.tally.figures()
     found = {
         "checked_at": now,
-        "figures": figures,
+        "figures": {name: figure.plain() for name, figure in counted.items()} | used.figures,
+        "months": _by_month(paid.tally, planned.tally, used.tally),
         "differences": [asdict(one) for one in differences],
     }
     if differences:
@@ -89,6 +89,15 @@ def all_latest() -> QuerySet[Identity]:
     return Identity.objects.select_related("organization").order_by(
         F("differences__0").desc(nulls_last=True), "organization__name"
     )
+
+
+def _by_month(*tallies: Tally) -> dict[str, dict[str, dict[str, str]]]:
+    """Return the figures of each month: they add up to those of all time."""
+    months: dict[str, dict[str, dict[str, str]]] = {}
+    for tally in tallies:
+        for in_month, figures in tally.months().items():
+            months.setdefault(in_month, {}).update({name: one.plain() for name, one in figures.items()})
+    return dict(sorted(months.items(), reverse=True))
 
 
 def _subscriptions(organization: Organization) -> list[Difference]:

@@ -1,20 +1,29 @@
 """Purchases against Lago's wallets and credit invoices: one settled top-up and one paid invoice for each, and no others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Q
 
-from credits.amounts import ZERO
 from lago_sync import money
 from lago_sync.client import invoices, wallets
 from lago_sync.client.transport import Json
 from lago_sync.customers import restrictions
-from lago_sync.models import LagoCustomer, Purchase
-from lago_sync.reconcile.differences import Difference, Figure
+from lago_sync.models import LagoCustomer, Purchase, Refund
+from lago_sync.purchases import voids
+from lago_sync.reconcile.differences import Compared, Difference, Figure, Tally, month
 
+FIGURES: Final = (
+    "top_ups",
+    "top_ups_amount",
+    "granted_at_lago",
+    "consumed_by_invoices",
+    "voided",
+    "credit_invoices",
+)
+_ONE: Final = Decimal(1)
 _DRIFT: Final = (
     "Nobody ordered it here, so nothing was granted for it, and nothing will be by itself. Ask who made it at Lago; "
     "void it there, or have staff grant the credits with the reason."
@@ -23,19 +32,12 @@ _UNPROVED: Final = "The portal granted after Lago said so; see in Lago whether i
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The figures by name, and what differs."""
-
-    figures: dict[str, Figure]
-    differences: list[Difference]
-
-
-@dataclass(frozen=True, slots=True)
 class _Books:
     """Both sides of one organization: its completed purchases, as they were before Lago was asked, and Lago's rows."""
 
     customer: LagoCustomer
     purchases: list[Purchase]
+    refunds: dict[str, Refund]
     wallets: list[Json]
     transactions: dict[str, Json]
     invoices: dict[str, Json]
@@ -58,35 +60,28 @@ def compare(customer: LagoCustomer) -> Compared:
     paid, ours = books.of("purchased"), {str(one.wallet_transaction_id): one for one in books.purchases}
     strange = {key: one for key, one in paid.items() if key not in ours}
     strange = {key: one for key, one in strange.items() if key not in _on_their_way(strange)}
-    counted = [one for key, one in paid.items() if key in ours or key in strange]
     strange_invoices = _strange_invoices(books, strange)
-    figures = {
-        "top_ups": Figure(ours=Decimal(len(ours)), lagos=Decimal(len(counted))),
-        "top_ups_amount": Figure(
-            ours=sum((books.amount(one.amount_cents) for one in books.purchases), ZERO), lagos=_sum(counted)
-        ),
-        "granted_at_lago": Figure(ours=ZERO, lagos=_sum(books.of("granted").values())),
-        "consumed_by_invoices": Figure(ours=ZERO, lagos=_sum(books.of("invoiced").values())),
-        "voided": Figure(ours=ZERO, lagos=_sum(books.of("voided").values())),
-        "credit_invoices": Figure(
-            ours=Decimal(len(ours)), lagos=Decimal(_paid_invoices(books) + len(strange_invoices))
-        ),
-    }
+    tally = Tally(FIGURES)
+    _tally_top_ups(tally, books, [one for key, one in paid.items() if key in ours or key in strange])
+    _tally_invoices(tally, books, strange_invoices)
+    taken_back = _tally_voided(tally, books)
+    for name, kind in (("granted_at_lago", "granted"), ("consumed_by_invoices", "invoiced")):
+        for one in books.of(kind).values():
+            tally.add(name, month(one["created_at"]), lagos=_decimal(one["amount"]))
     differences = [
         *_of_wallets(books),
         *_of_purchases(books, paid),
         *(_drift(key, one) for key, one in strange.items()),
         *(_invoice_drift(one) for one in strange_invoices),
-        *_of_sums(figures),
+        *taken_back,
+        *_of_sums(tally.figures()),
     ]
-    return Compared(figures, differences)
+    return Compared(tally, differences)
 
 
 def _read(customer: LagoCustomer) -> _Books:
-    purchases = list(
-        Purchase.objects.filter(organization=customer.organization, status=Purchase.Status.COMPLETED)
-    )
-    public_id = customer.organization.public_id
+    organization, public_id = customer.organization, customer.organization.public_id
+    purchases = list(Purchase.objects.filter(organization=organization, status__in=Purchase.GRANTED))
     found = list(wallets.of_customer(public_id))
     ids = {str(one["lago_id"]) for one in found} | {str(one.wallet_id) for one in purchases if one.wallet_id}
     transactions = {
@@ -96,10 +91,56 @@ def _read(customer: LagoCustomer) -> _Books:
     return _Books(
         customer=customer,
         purchases=purchases,
+        refunds={str(one.pk): one for one in Refund.objects.filter(purchase__organization=organization)},
         wallets=found,
         transactions=transactions,
         invoices={str(one["lago_id"]): one for one in credit if _is_paid_credit(one)},
     )
+
+
+def _tally_top_ups(tally: Tally, books: _Books, counted: list[Json]) -> None:
+    """Count a purchase in the month in which Lago had its payment, so that midnight parts no pair."""
+    settled = {str(one["lago_id"]): month(one.get("settled_at") or one["created_at"]) for one in counted}
+    for one in counted:
+        at = settled[str(one["lago_id"])]
+        tally.add("top_ups", at, lagos=_ONE)
+        tally.add("top_ups_amount", at, lagos=_decimal(one["amount"]))
+    for purchase in books.purchases:
+        at = settled.get(str(purchase.wallet_transaction_id)) or month(purchase.completed_at)
+        tally.add("top_ups", at, ours=_ONE)
+        tally.add("top_ups_amount", at, ours=books.amount(purchase.amount_cents))
+
+
+def _tally_invoices(tally: Tally, books: _Books, strange: list[Json]) -> None:
+    for purchase in books.purchases:
+        invoice = books.invoices.get(str(purchase.invoice_id))
+        if invoice is None:
+            tally.add("credit_invoices", month(purchase.completed_at), ours=_ONE)
+        else:
+            tally.add("credit_invoices", month(invoice["issuing_date"]), ours=_ONE, lagos=_ONE)
+    for one in strange:
+        tally.add("credit_invoices", month(one["issuing_date"]), lagos=_ONE)
+
+
+def _tally_voided(tally: Tally, books: _Books) -> list[Difference]:
+    """Set what was voided against the refunds that name it; one that Lago was not told of yet is on its way."""
+    found, told = [], set[str]()
+    for one in books.of("voided").values():
+        at, amount = month(one["created_at"]), _decimal(one["amount"])
+        refund = books.refunds.get(voids.refund_of(one))
+        tally.add("voided", at, lagos=amount)
+        if refund is None or str(refund.pk) in told:
+            found.append(_voided_by_nobody(one))
+            continue
+        told.add(str(refund.pk))
+        tally.add("voided", at, ours=books.amount(refund.amount_cents))
+        if books.amount(refund.amount_cents) != amount:
+            found.append(_voided_otherwise(refund, one))
+    for refund in books.refunds.values():
+        if refund.voided_at is not None and refund.amount_cents and str(refund.pk) not in told:
+            tally.add("voided", month(refund.voided_at), ours=books.amount(refund.amount_cents))
+            found.append(_not_voided(refund))
+    return found
 
 
 def _is_paid_credit(invoice: Json) -> bool:
@@ -133,10 +174,6 @@ def _strange_invoices(books: _Books, strange: dict[str, Json]) -> list[Json]:
     ]
 
 
-def _paid_invoices(books: _Books) -> int:
-    return sum(1 for one in books.purchases if str(one.invoice_id) in books.invoices)
-
-
 def _of_wallets(books: _Books) -> Iterator[Difference]:
     for problem in restrictions.problems(of=books.customer.organization.public_id, found=books.wallets):
         yield Difference(what=problem.what, why=f"{problem.do} Until then the organization cannot buy.")
@@ -148,7 +185,10 @@ def _of_purchases(books: _Books, paid: dict[str, Json]) -> Iterator[Difference]:
         said = f"{money.display(one.amount_cents, one.currency)}"
         if key not in paid:
             yield Difference(
-                what=f"Purchase {one.pk} has no settled top-up at Lago", why=_UNPROVED, ours=said
+                what=f"Purchase {one.pk} has no settled top-up at Lago",
+                why=_UNPROVED,
+                ours=said,
+                month=month(one.completed_at),
             )
         elif _decimal(paid[key]["amount"]) != amount:
             yield Difference(
@@ -169,9 +209,40 @@ def _of_purchases(books: _Books, paid: dict[str, Json]) -> Iterator[Difference]:
             )
 
 
+def _voided_by_nobody(one: Json) -> Difference:
+    return Difference(
+        what=f"Lago's wallet has credits voided that the portal did not take back: {one['lago_id']}",
+        why="Find who voided them and why; withdraw the credits here if the money went back.",
+        lagos=str(one["amount"]),
+        month=month(one["created_at"]),
+    )
+
+
+def _voided_otherwise(refund: Refund, one: Json) -> Difference:
+    return Difference(
+        what=f"Refund {refund.reference} and what Lago voided for it have other amounts",
+        why="Somebody changed one of them. Find out at the payment provider what went back, and void or withdraw the rest.",
+        ours=money.display(refund.amount_cents, refund.purchase.currency),
+        lagos=str(one["amount"]),
+        month=month(one["created_at"]),
+    )
+
+
+def _not_voided(refund: Refund) -> Difference:
+    return Difference(
+        what=f"Refund {refund.reference} was told to Lago's wallet, which does not show it",
+        why="See in Lago whether the wallet was deleted, or whether LAGO_API_URL is another Lago now.",
+        ours=money.display(refund.amount_cents, refund.purchase.currency),
+        month=month(refund.voided_at),
+    )
+
+
 def _drift(key: str, one: Json) -> Difference:
     return Difference(
-        what=f"Lago has a paid top-up of no purchase: {key}", why=_DRIFT, lagos=str(one["amount"])
+        what=f"Lago has a paid top-up of no purchase: {key}",
+        why=_DRIFT,
+        lagos=str(one["amount"]),
+        month=month(one.get("settled_at") or one["created_at"]),
     )
 
 
@@ -180,6 +251,7 @@ def _invoice_drift(one: Json) -> Difference:
         what=f"Lago has a paid credit invoice of no purchase: {one['number']}",
         why=_DRIFT,
         lagos=str(one["total_amount_cents"]),
+        month=month(one["issuing_date"]),
     )
 
 
@@ -191,19 +263,11 @@ def _of_sums(figures: dict[str, Figure]) -> Iterator[Difference]:
             "Lago paid invoices with what credits were bought for",
             "The wallet was not restricted. Find the invoices at Lago and decide with the customer who bears them.",
         ),
-        "voided": (
-            "Top-ups were voided at Lago that the portal did not take back",
-            "Find who voided them and why; withdraw the credits here if the money went back.",
-        ),
     }
     for name, (what, why) in reasons.items():
         figure = figures[name].plain()
         if figures[name].lagos != figures[name].ours:
             yield Difference(what=what, why=why, **figure)
-
-
-def _sum(rows: Iterable[Json]) -> Decimal:
-    return sum((_decimal(one["amount"]) for one in rows), ZERO)
 
 
 def _decimal(given: Any) -> Decimal:

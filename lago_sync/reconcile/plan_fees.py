@@ -5,8 +5,7 @@ from typing import Final
 
 from lago_sync import money
 from lago_sync.client import invoices
-from lago_sync.reconcile.differences import Difference, Figure
-from lago_sync.reconcile.payments import Compared
+from lago_sync.reconcile.differences import Compared, Difference, Tally, month
 from lago_sync.subscriptions import fees
 from orgs.models import Organization
 
@@ -21,15 +20,20 @@ def compare(organization: Organization) -> Compared:
     noted = list(fees.noted(organization=organization))
     asked = {name: fees.WANTED[name] for name in ("invoice_type", "payment_status")}
     found = invoices.of_customer(organization.public_id, asked)
-    paid = {str(one["number"]) for one in found if fees.is_paid(one)}
-    proved = [one for one in noted if one.reference in paid]
+    paid = {str(one["number"]): month(one["issuing_date"]) for one in found if fees.is_paid(one)}
+    tally = Tally(("plan_fees",))
+    for one in noted:
+        tally.add("plan_fees", paid.get(one.reference) or month(one.period_start), ours=Decimal(1))
+        if one.reference in paid:
+            tally.add("plan_fees", paid[one.reference], lagos=Decimal(1))
     return Compared(
-        figures={"plan_fees": Figure(ours=Decimal(len(noted)), lagos=Decimal(len(proved)))},
+        tally=tally,
         differences=[
             Difference(
                 what=f"The plan fee in invoice {one.reference} is not paid at Lago",
                 why=_UNPROVED,
                 ours=money.display(one.amount_cents, one.currency),
+                month=month(one.period_start),
             )
             for one in noted
             if one.reference not in paid

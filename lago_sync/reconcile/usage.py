@@ -5,10 +5,11 @@ late, and do not say which event is missing. So that the work of a comparison do
 slices, and what is older than any late event and agrees is kept as a sum and not read again.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby, pairwise
 from typing import Any, Final
 
 from django.db import connection
@@ -20,7 +21,7 @@ from lago_sync.client import events
 from lago_sync.client.transport import Json
 from lago_sync.models import LagoCustomer, OutboxEvent
 from lago_sync.outbox.writing import CREDITS_USED
-from lago_sync.reconcile.differences import Difference
+from lago_sync.reconcile.differences import Difference, Tally, month
 from lago_sync.subscriptions import plans
 
 LATEST: Final = timedelta(days=8)
@@ -50,15 +51,23 @@ GROUP BY 1 ORDER BY 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What earlier comparisons found equal: all events before `until` (UNIX seconds); `first` is the outbox row to go on from."""
+    """What earlier comparisons found equal: all events before `until` (UNIX seconds); `first` is the outbox row to go on from.
+
+    `months` has their number and credits by month.
+    """
 
     until: int
     first: int = 0
-    events: int = 0
-    credits: Decimal = ZERO
+    months: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        return asdict(self) | {"credits": amounts.text(self.credits)}
+        return {"until": self.until, "first": self.first, "months": dict(self.months)}
+
+    def with_events(self, in_month: str, events: int, credits: Decimal) -> Mapping[str, tuple[int, str]]:
+        """Return the months with some more events in one."""
+        number, sum_before = self.months.get(in_month, (0, "0"))
+        more = (number + events, amounts.text(Decimal(sum_before) + credits))
+        return {**self.months, in_month: more} if events else self.months
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class _Bucket:
 
 @dataclass(slots=True)
 class _Slice:
-    """A time from `start` to before `end`, what of it was delivered, and what Lago has of it."""
+    """A time from `start` to before `end` of one month, what of it was delivered, and what Lago has of it."""
 
     start: int
     end: int
@@ -82,6 +91,10 @@ class _Slice:
     seen: set[str] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+
+    @property
+    def month(self) -> str:
+        return month(datetime.fromtimestamp(self.start, UTC))
 
     @property
     def delivered(self) -> int:
@@ -105,6 +118,7 @@ class Compared:
     """The figures, which carry what need not be read again, and what differs."""
 
     figures: dict[str, dict[str, Any]]
+    tally: Tally
     differences: list[Difference]
 
 
@@ -123,14 +137,17 @@ def compare(customer: LagoCustomer, *, earlier: dict[str, Any], now: datetime) -
         read.append(one)
         if sum(len(each.seen) for each in read) >= READ_AT_MOST:
             break
-    return Compared(_figures(kept, read, buckets, now), list(_differences(read, public_id)))
+    tally = _tally(kept, read)
+    figures = _figures(tally, kept, read, buckets, now)
+    return Compared(figures, tally, list(_differences(read, public_id)))
 
 
 def _kept(earlier: dict[str, Any], *, default: int) -> Kept:
     known = (earlier.get("event_credits") or {}).get("kept")
-    if known is None:
+    if known is None or "months" not in known:
         return Kept(until=default)
-    return Kept(**(known | {"credits": Decimal(known["credits"])}))
+    months = {name: (int(events), str(credits)) for name, (events, credits) in known["months"].items()}
+    return Kept(until=known["until"], first=known["first"], months=months)
 
 
 def _ours(public_id: str, kept: Kept, seen: datetime) -> list[_Bucket]:
@@ -148,20 +165,30 @@ def _ours(public_id: str, kept: Kept, seen: datetime) -> list[_Bucket]:
 
 
 def _slices(buckets: list[_Bucket], *, since: int, settled: int, end: int) -> Iterator[_Slice]:
-    """Cut time so that a slice has about a thousand events, and one ends where late events may still come."""
-    start, inside, count = since, list[_Bucket](), 0
+    """Cut time at each month and where late events may still come, and so that a slice has about a thousand events."""
+    end = max(end, since + _BUCKET)
+    cuts = sorted({since, end, *(one for one in (settled, *_months(since, end)) if since < one < end)})
+    for start, stop in pairwise(cuts):
+        yield from _pieces([one for one in buckets if start <= one.start < stop], start, stop)
+
+
+def _pieces(buckets: list[_Bucket], start: int, end: int) -> Iterator[_Slice]:
+    inside, count = list[_Bucket](), 0
     for bucket in buckets:
-        crosses = start < settled <= bucket.start
-        if (inside and count + bucket.delivered > _IN_A_SLICE) or crosses:
-            cut = settled if crosses else bucket.start
-            yield _Slice(start, cut, inside)
-            start, inside, count = cut, [], 0
+        if inside and count + bucket.delivered > _IN_A_SLICE:
+            yield _Slice(start, bucket.start, inside)
+            start, inside, count = bucket.start, [], 0
         inside.append(bucket)
         count += bucket.delivered
-    if start < settled < end:
-        yield _Slice(start, settled, inside)
-        start, inside = settled, []
-    yield _Slice(start, max(end, start + _BUCKET), inside)
+    yield _Slice(start, end, inside)
+
+
+def _months(since: int, end: int) -> Iterator[int]:
+    """Yield the starts of the months (UTC) from one time to another."""
+    at = datetime.fromtimestamp(since, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while at.timestamp() < end:
+        yield int(at.timestamp())
+        at = (at + timedelta(days=32)).replace(day=1)
 
 
 def _ask(one: _Slice, external_ids: list[str], public_id: str, seen: datetime) -> None:
@@ -199,25 +226,28 @@ def _match(one: _Slice, page: list[Json], public_id: str, seen: datetime) -> Non
                 one.changed.append(key)
 
 
+def _tally(kept: Kept, read: list[_Slice]) -> Tally:
+    tally = Tally(("events", "event_credits"))
+    for in_month, (number, sum_kept) in kept.months.items():
+        events, credits = Decimal(number), Decimal(sum_kept)
+        tally.add("events", in_month, ours=events, lagos=events)
+        tally.add("event_credits", in_month, ours=credits, lagos=credits)
+    for one in read:
+        lagos = Decimal(one.matched + len(one.strange))
+        if one.delivered or lagos:
+            tally.add("events", one.month, ours=Decimal(one.delivered), lagos=lagos)
+            tally.add("event_credits", one.month, ours=one.credits, lagos=one.lagos)
+    return tally
+
+
 def _figures(
-    kept: Kept, read: list[_Slice], buckets: list[_Bucket], now: datetime
+    tally: Tally, kept: Kept, read: list[_Slice], buckets: list[_Bucket], now: datetime
 ) -> dict[str, dict[str, Any]]:
-    ours = kept.credits + sum((one.credits for one in read), ZERO)
-    lagos = kept.credits + sum((one.lagos for one in read), ZERO)
+    plain = {name: figure.plain() for name, figure in tally.figures().items()}
     until = min(read[-1].end if read else kept.until, int(now.timestamp()))
     following = _keep(kept, read, buckets, _floor(now - LATEST))
-    return {
-        "events": {
-            "ours": str(kept.events + sum(one.delivered for one in read)),
-            "lagos": str(kept.events + sum(one.matched + len(one.strange) for one in read)),
-        },
-        "event_credits": {
-            "ours": amounts.text(ours),
-            "lagos": amounts.text(lagos),
-            "until": datetime.fromtimestamp(until, UTC).isoformat(),
-            "kept": following.plain(),
-        },
-    }
+    more = {"until": datetime.fromtimestamp(until, UTC).isoformat(), "kept": following.plain()}
+    return plain | {"event_credits": plain["event_credits"] | more}
 
 
 def _keep(kept: Kept, read: list[_Slice], buckets: list[_Bucket], settled: int) -> Kept:
@@ -229,13 +259,17 @@ def _keep(kept: Kept, read: list[_Slice], buckets: list[_Bucket], settled: int) 
         kept = Kept(
             until=one.end,
             first=min(later, default=kept.first),
-            events=kept.events + one.delivered,
-            credits=kept.credits + one.credits,
+            months=kept.with_events(one.month, one.delivered, one.credits),
         )
     return kept
 
 
 def _differences(read: list[_Slice], public_id: str) -> Iterator[Difference]:
+    for in_month, slices in groupby(read, key=lambda one: one.month):
+        yield from _of_month(in_month, list(slices), public_id)
+
+
+def _of_month(in_month: str, read: list[_Slice], public_id: str) -> Iterator[Difference]:
     strange = [key for one in read for key in one.strange]
     changed = [key for one in read for key in one.changed]
     missing = sum(one.delivered - one.matched for one in read)
@@ -244,16 +278,19 @@ def _differences(read: list[_Slice], public_id: str) -> Iterator[Difference]:
         yield Difference(
             what=f"Lago does not have {missing} of the events that it took: {_some(named)}",
             why="It lost them, or LAGO_API_URL is another Lago than it was. Once that is clear, replay them in the outbox.",
+            month=in_month,
         )
     if strange:
         yield Difference(
             what=f"Lago has {len(strange)} events on our subscription that the portal did not send: {_some(strange)}",
             why="Another program sends events with the same external_subscription_id, or to the same Lago. Stop it; they are billed at zero.",
+            month=in_month,
         )
     if changed:
         yield Difference(
             what=f"Lago has other credits in {len(changed)} events than were sent: {_some(changed)}",
             why="Another program sends events with our transaction ids, or Lago (ClickHouse) replaced them. Stop it; no charge here follows Lago's events.",
+            month=in_month,
         )
 
 

@@ -94,6 +94,8 @@ def ask(plan_code: str, *, currency: str, now: datetime) -> Offer:
 
 def lago_code(plan_code: str) -> str:
     """Return Lago's code of a name: `_monthly` is the plan as it stands, `_annual` another word for `_yearly`."""
+    if not plan_code.isprintable():
+        return ""  # what no database would look for
     for spelling, ours in _SPELLINGS.items():
         if plan_code.endswith(spelling):
             return plan_code.removesuffix(spelling) + ours

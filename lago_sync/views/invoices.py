@@ -3,9 +3,8 @@
 Looking asks our mirror only. What asks Lago (a payment page, charging the card again) is a POST of its own.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,8 +20,9 @@ from kit.errors import DomainError
 from lago_sync import tasks
 from lago_sync.customers import methods
 from lago_sync.invoices import contents, documents, listing, mailing, news, payments
-from lago_sync.invoices.listing import KINDS, Asked, State
+from lago_sync.invoices.listing import KINDS, State
 from lago_sync.models import LagoInvoice
+from lago_sync.views import invoice_filters
 from orgs.access import pages
 from orgs.access.capabilities import Capability
 from orgs.models import Organization
@@ -47,7 +47,6 @@ TONES: Final = {
 KIND_NAMES: Final = {"plan": "Plan", "credits": "Credits"}
 _OLD_AFTER: Final = timedelta(hours=1)
 """What was seen longer ago is said to be old: the poll looks every quarter of an hour."""
-_LONGEST_TEXT: Final = 64
 _ASKS: Final = 12
 _ASKS_AFTER: Final = 5  # seconds
 _DECIDED: Final = frozenset({400, 403, 409, 422})
@@ -64,29 +63,12 @@ class Line:
     tone: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What the address asks for, as it was typed; `problem` says why there is nothing to show."""
-
-    state: str
-    kind: str
-    start: str
-    end: str
-    text: str
-    problem: str
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether anything is left out."""
-        return bool(self.state or self.kind or self.start or self.end or self.text)
-
-
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the invoices that match, newest first, with what they come to."""
     organization, now = _organization(request, slug), timezone.now()
-    filters = _filters(request.GET)
-    rows = listing.of_organization(organization=organization, asked=_asked(filters), now=now)
+    filters = invoice_filters.read(request.GET)
+    rows = listing.of_organization(organization=organization, asked=filters.asked, now=now)
     if filters.problem:
         rows = rows.none()
     page: Page[LagoInvoice] = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
@@ -233,45 +215,6 @@ def _line(row: LagoInvoice, now: datetime) -> Line:
 
 def _freshness(seen: datetime | None, now: datetime) -> dict[str, Any]:
     return {"as_of": seen, "is_old": seen is not None and seen < now - _OLD_AFTER}
-
-
-def _filters(query: Mapping[str, str]) -> Filters:
-    state, kind, start, end, text = (_text(query, name) for name in ("state", "kind", "start", "end", "q"))
-    problem = ""
-    if (start and _day(start) is None) or (end and _day(end) is None):
-        problem = "A date cannot be read. Write it as 2027-01-31."
-    elif start and end and start > end:
-        problem = "The first day lies after the last one."
-    return Filters(
-        state=state if state in STATES else "",
-        kind=kind if kind in KINDS else "",
-        start=start,
-        end=end,
-        text=text,
-        problem=problem,
-    )
-
-
-def _asked(filters: Filters) -> Asked:
-    return Asked(
-        state=filters.state,
-        invoice_type=KINDS.get(filters.kind, ""),
-        first=_day(filters.start),
-        last=_day(filters.end),
-        text=filters.text,
-    )
-
-
-def _text(query: Mapping[str, str], name: str) -> str:
-    return query.get(name, "").replace("\x00", "").strip()[:_LONGEST_TEXT]
-
-
-def _day(text: str) -> date | None:
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if date(2000, 1, 1) <= found <= date(2200, 1, 1) else None
 
 
 def _refused(request: HttpRequest, found: LagoInvoice, refusal: DomainError) -> HttpResponse:

@@ -2,7 +2,9 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import Model, QuerySet
 from django.forms.models import model_to_dict
 from django.http import HttpRequest
@@ -53,6 +55,14 @@ class PlanAdmin(StaffAdmin[Plan]):
         )
 
 
+class ReasonedActionForm(ActionForm):
+    """The bar of actions, with the reason that some of them need."""
+
+    reason = forms.CharField(
+        required=False, max_length=500, help_text="Needed to pause; kept in the audit log."
+    )
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(StaffAdmin[Subscription]):
     list_display = (
@@ -78,7 +88,8 @@ class SubscriptionAdmin(StaffAdmin[Subscription]):
     )
     readonly_fields: ClassVar[tuple[str, ...]] = ("status", "past_due_since", "ended_at")
     raw_id_fields = ("organization",)
-    actions = ["mark_past_due", "restore", "end"]
+    actions = ["mark_past_due", "restore", "pause", "resume", "end"]
+    action_form = ReasonedActionForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
         return (*self.readonly_fields, "organization") if obj else self.readonly_fields
@@ -108,6 +119,16 @@ class SubscriptionAdmin(StaffAdmin[Subscription]):
     def restore(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
         by = actor(request)
         self.each(request, chosen, lambda one: subscriptions.restore(subscription=one, by=by))
+
+    @admin.action(description="Pause: no new holds and charges (with a reason)")
+    def pause(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        by, reason = actor(request), request.POST.get("reason", "")[:500]
+        self.each(request, chosen, lambda one: subscriptions.pause(subscription=one, reason=reason, by=by))
+
+    @admin.action(description="Resume")
+    def resume(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        by = actor(request)
+        self.each(request, chosen, lambda one: subscriptions.resume(subscription=one, by=by))
 
     @admin.action(description="End now")
     def end(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:

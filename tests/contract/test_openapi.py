@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from uuid import uuid4
 
 import jsonschema
 import pytest
@@ -12,6 +13,8 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
 from credits.pricing.costs import CreditsCost
+from lago_sync.invoices import mirror
+from lago_sync.models import PaymentMethod
 from lago_sync.purchases import orders
 from lago_sync.setup import installing
 from lago_sync.subscriptions import catalogue, changing, plans
@@ -27,6 +30,9 @@ WITHOUT_BODY = {
     ("POST", "/api/v1/usage/holds/{hold_id}/release"),
     ("POST", "/api/v1/orgs/{org_id}/switch"),
     ("POST", "/api/v1/org-billing/credits/{org_id}/requests/{request_id}/withdraw"),
+    ("POST", "/api/v1/org-billing/credits/{org_id}/purchases/{purchase_id}/abandon"),
+    ("POST", "/api/v1/org-billing/billing/invoices/{org_id}/{invoice_id}/retry"),
+    ("POST", "/api/v1/org-billing/billing/invoices/{org_id}/{invoice_id}/send"),
 }
 
 
@@ -77,8 +83,9 @@ def test_says_what_goes_in_what_comes_out_and_how_to_call_it(operation):
 
 
 @pytest.fixture
-def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
+def names(scene: Scene, lago: Sandbox, settings) -> dict[str, str]:
     """Return what a reader of the page would set: an owner's key, an organization, and rows to try things on."""
+    settings.LAGO_PAYMENT_PROVIDER = settings.LAGO_PAYMENT_PROVIDER_CODE = "stripe"
     make.grant(scene.org, 5000)
     owner, member = scene.people["owner"], scene.people["member"]
     orgs.member(scene.other, who=owner)
@@ -94,10 +101,16 @@ def names(scene: Scene, lago: Sandbox) -> dict[str, str]:
             now=timezone.now(),
         )
     subscribed, ending = orgs.team("Subscribed", owner=owner), orgs.team("Ending", owner=owner)
+    orgs.Organization.objects.filter(pk=subscribed.pk).update(billing_email="bills@example.com")
     for one in (subscribed, ending):
         plans.subscribe(organization=one, plan_code="starter", by=SYSTEM, now=timezone.now())
     changing.cancel(organization=ending, by=SYSTEM, now=timezone.now())
+    lago.drain()
+    mirror.refresh(organization=subscribed, now=timezone.now())
+    card = PaymentMethod(lago_id=uuid4(), organization=subscribed, is_default=True, synced_at=timezone.now())
+    card.save()
     return {
+        "INVOICE": str(subscribed.lago_invoices.get().pk),
         "SUBSCRIBED": subscribed.public_id,
         "ENDING": ending.public_id,
         "URL": "http://testserver",
@@ -205,7 +218,7 @@ def test_an_operation_that_the_page_does_not_name_is_405_or_404(scene):
     client = Http(key=scene.key_text("platform"))
     for path in sorted({path for _, path in known}):
         concrete = re.sub(
-            r"\{(hold|charge|purchase|request|budget)_id\}",
+            r"\{(hold|charge|purchase|request|budget|invoice)_id\}",
             "00000000-0000-7000-8000-000000000000",
             path.removeprefix("/api/v1"),
         )

@@ -1,12 +1,14 @@
 """Acts of a migration for processes that may die (dying.py): making plans at Lago, migrating, looking at the books."""
 
 from typing import Any
+from uuid import uuid4
 
 from django.utils import timezone
 
-from credits.ledger import reconcile
+from credits.ledger import grants, reconcile
 from credits.models import Grant
-from lago_sync.migration import purses, users, verifying
+from kit import transactions
+from lago_sync.migration import purses, standing, users, verifying
 from lago_sync.models import CustomerMigration
 from lago_sync.setup import guard, installing
 from orgs.audit.events import Actor
@@ -24,14 +26,23 @@ def migrate(user: str, org: str) -> str:
     return str(row.status)
 
 
-def migrate_without_a_key(user: str, org: str) -> str:
-    """Migrate and void whatever the wallet has, granting the balance that was read: the control."""
-    purses.voided = lambda _external_id: iter(())
-    purses._grant_all = lambda case, _found: purses._grant(  # type: ignore[assignment]
-        case, {"lago_id": str(timezone.now()), "currency": "USD"}, 1000, is_paid=False, expires_at=""
-    )
-    purses._empty = lambda *_: None  # type: ignore[assignment]
+def migrate_by_balance(user: str, org: str) -> str:
+    """Migrate, granting what the wallet shows before it is voided: the control."""
+    users.STEPS = tuple((name, _by_balance if name == "wallets" else act) for name, act in users.STEPS)  # type: ignore[misc]
     return migrate(user, org)
+
+
+def _by_balance(case: Any) -> None:
+    for wallet in standing.look(case.row.from_external_id).wallets:
+        with transactions.durable():
+            grants.grant(
+                organization=case.organization,
+                source="migration",
+                credits=purses.worth(wallet.cents, wallet.currency, credits=None, whole=0),
+                reference=str(uuid4()),
+                by=OPERATOR,
+            )
+        purses._empty(wallet, case.row.from_external_id)
 
 
 def look(organizations: list[str]) -> list[dict[str, Any]]:

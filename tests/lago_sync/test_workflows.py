@@ -106,7 +106,9 @@ def test_a_company_whose_owner_nobody_knows_gets_an_account_for_its_address(inst
     assert not Organization.objects.filter(public_id="org_third").exists()
 
 
-def test_a_customer_is_made_once_and_its_metadata_says_by_whom_when_and_that_it_is_an_organization(installed, team):
+def test_a_customer_is_made_once_and_its_metadata_says_by_whom_when_and_that_it_is_an_organization(
+    installed, team
+):
     made = lago_sync.get_or_create_customer(team, "Acme Inc", "bills@acme.example", user_id="user_7")
     again = lago_sync.get_or_create_customer(team, "Another name", "other@acme.example")
     assert made["lago_id"] == again["lago_id"]
@@ -127,7 +129,9 @@ def test_a_customer_is_changed_and_read_back_from_the_mirror_and_from_lago(insta
     assert lago_sync.get_customer(team, fresh=True) is None
     assert lago_sync.update_org_customer(team, email="x@acme.example") is None
     lago_sync.create_org_customer(team, "Acme", "a@acme.example", metadata={"tier": "gold"})
-    changed = lago_sync.update_org_customer(team, email="b@acme.example", metadata={"tier": "silver", "crm": "17"})
+    changed = lago_sync.update_org_customer(
+        team, email="b@acme.example", metadata={"tier": "silver", "crm": "17"}
+    )
     assert (changed["email"], changed["name"]) == ("b@acme.example", "Acme")
     fresh = lago_sync.get_customer(team, fresh=True)
     assert fresh["email"] == Organization.objects.get(public_id=team).billing_email == "b@acme.example"
@@ -139,7 +143,14 @@ def test_a_customer_is_changed_and_read_back_from_the_mirror_and_from_lago(insta
 
 
 def test_metadata_that_lago_would_refuse_stops_it_before_anything_is_made(installed, team):
-    for wrong in ({"k" * 21: "v"}, {"k": "v" * 101}, {"k": ""}, {"": "v"}, {"k": 7}, dict.fromkeys("abc", "v")):
+    for wrong in (
+        {"k" * 21: "v"},
+        {"k": "v" * 101},
+        {"k": ""},
+        {"": "v"},
+        {"k": 7},
+        dict.fromkeys("abc", "v"),
+    ):
         with pytest.raises(NotDone) as refusal:
             lago_sync.create_org_customer(team, "Acme", "a@acme.example", metadata=wrong)
         assert refusal.value.status == 422
@@ -159,7 +170,10 @@ def test_usage_is_counted_once_an_id_and_a_charge_is_its_own_event(installed, se
     lago_sync.create_subscription(org.public_id, "enterprise")
     sent = {"endpoint": "/v1/chat", "user_id": "user_1", "tokens": 10, "model": "m"}
     for key in ("a", "a", "b"):
-        assert lago_sync.record_usage(org.public_id, event_code="api_call", transaction_id=key, properties=sent) is True
+        assert (
+            lago_sync.record_usage(org.public_id, event_code="api_call", transaction_id=key, properties=sent)
+            is True
+        )
     assert lago_sync.record_usage(org.public_id, "images", "c", timestamp=timezone.now().isoformat())
     make.charged(org, None, Decimal("2.5"), key="charge-1")
     for code in ("api_call", "images"):
@@ -172,7 +186,9 @@ def test_usage_is_counted_once_an_id_and_a_charge_is_its_own_event(installed, se
     assert {one["events_count"] for one in here["charges_usage"]} == {1, 2}
 
 
-def test_usage_that_cannot_be_counted_is_refused_by_field_and_its_moment_is_read_as_it_is_said(installed, team):
+def test_usage_that_cannot_be_counted_is_refused_by_field_and_its_moment_is_read_as_it_is_said(
+    installed, team
+):
     for wrong in (
         {"transaction_id": ""}, {"transaction_id": "x" * 129}, {"transaction_id": "ü"}, {"properties": {"a": [1]}},
         {"timestamp": "yesterday"}, {"timestamp": float("nan")}, {"timestamp": True}, {"event_code": ""},
@@ -191,7 +207,9 @@ def test_usage_that_cannot_be_counted_is_refused_by_field_and_its_moment_is_read
     assert not OutboxEvent.objects.exists()
 
     at = datetime(2026, 11, 3, 12, tzinfo=UTC)
-    for number, moment in enumerate((at, at.replace(tzinfo=None), at.isoformat(), at.timestamp(), Decimal(int(at.timestamp())))):
+    for number, moment in enumerate(
+        (at, at.replace(tzinfo=None), at.isoformat(), at.timestamp(), Decimal(int(at.timestamp())))
+    ):
         lago_sync.record_usage(team, "api_call", f"t{number}", timestamp=moment)
     said = {row.payload["timestamp"] for row in OutboxEvent.objects.all()}
     assert said == {f"{at.timestamp():.3f}"}
@@ -216,8 +234,16 @@ def test_a_subscription_is_read_or_is_none(installed, team):
     assert lago_sync.get_current_usage(team) is None
     made = lago_sync.create_subscription(team, "professional_annual", billing_time="calendar")
     for read in (lago_sync.get_subscription(team), lago_sync.get_subscription(team, fresh=True)):
-        assert (read["plan_code"], read["status"], read["billing_time"]) == ("professional_yearly", "active", "calendar")
-        assert (read["plan_amount_cents"], read["plan_amount_currency"], read["interval"]) == (49000, "USD", "yearly")
+        assert (read["plan_code"], read["status"], read["billing_time"]) == (
+            "professional_yearly",
+            "active",
+            "calendar",
+        )
+        assert (read["plan_amount_cents"], read["plan_amount_currency"], read["interval"]) == (
+            49000,
+            "USD",
+            "yearly",
+        )
         assert read["lago_id"] == made["lago_id"]
         assert datetime.fromisoformat(read["as_of"]).tzinfo is not None
     for plan_code, status in (("starter", 409), ("platinum", 409)):

@@ -1,10 +1,11 @@
 """Django's admin for `orgs`: staff act through the verbs, each act is audited, evidence is read only."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +14,7 @@ from django.urls import reverse
 from kit.admin import EstimatingPaginator, StaffAdmin
 from orgs import subscriptions
 from orgs.access import keys
+from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
 from orgs.models import AccessKey, Department, Membership, Organization, Plan, Subscription, User
 from tests.factories import orgs as make
@@ -37,8 +39,8 @@ def url(model: type[Model], page: str, *args: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
 
 
-def act(client: Client, model: type[Model], action: str, *rows: Model) -> Any:
-    body = {"action": action, "_selected_action": [row.pk for row in rows]}
+def act(client: Client, model: type[Model], action: str, *rows: Model, **given: str) -> Any:
+    body = {"action": action, "_selected_action": [row.pk for row in rows], **given}
     return client.post(url(model, "changelist"), body, follow=True)
 
 
@@ -261,6 +263,26 @@ class TestActs:
             assert made.status == status
         assert client.post(url(Subscription, "change", made.pk), body).status_code == 403
         assert subscriptions.live(organization=world.organization) is None
+
+    def test_pause_a_subscription_only_with_a_reason(self, client, world):
+        with transaction.atomic():
+            made = subscriptions.set_plan(
+                organization=world.organization,
+                plan_code="starter",
+                period_start=datetime(2027, 1, 1, tzinfo=UTC),
+                period_end=datetime(2027, 2, 1, tzinfo=UTC),
+                by=SYSTEM,
+            )
+        found = []
+        for action, given in [("pause", {}), ("pause", {"reason": "a dispute"}), ("resume", {})]:
+            act(client, Subscription, action, made, **given)
+            made.refresh_from_db()
+            found.append((made.status, last().action, last().after.get("reason")))
+        assert found == [
+            ("active", "subscription.created", None),
+            ("paused", "subscription.paused", "a dispute"),
+            ("active", "subscription.resumed", None),
+        ]
 
     def test_change_a_plan(self, client):
         plan = Plan.objects.get(code="starter")

@@ -169,6 +169,25 @@ class TestStates:
         restored = subscriptions.restore(subscription=starter, by=SYSTEM)
         assert (restored.status, restored.past_due_since) == ("active", None)
 
+    def test_a_pause_outlasts_plans_and_periods_and_keeps_a_debt(self, team, starter):
+        with pytest.raises(ValidationError, match="reason"):
+            subscriptions.pause(subscription=starter, reason="  ", by=SYSTEM)
+        subscriptions.mark_past_due(subscription=starter, since=JANUARY, by=SYSTEM)
+        for _ in range(2):
+            paused = subscriptions.pause(subscription=starter, reason="a dispute", by=SYSTEM)
+            assert (paused.status, paused.past_due_since) == ("paused", JANUARY)
+        changed = subscriptions.set_plan(organization=team, plan_code="professional", by=SYSTEM, **PERIOD)
+        assert (changed.status, changed.plan.code) == ("paused", "professional")
+        resumed = subscriptions.resume(subscription=changed, by=SYSTEM)
+        assert (resumed.status, resumed.past_due_since) == ("past_due", JANUARY)
+        assert subscriptions.resume(subscription=resumed, by=SYSTEM).status == "past_due"
+        acts = AuditEvent.objects.filter(organization=team.public_id, action__startswith="subscription.")
+        assert list(acts.order_by("pk").values_list("action", flat=True))[-3:] == [
+            "subscription.paused",
+            "subscription.changed",
+            "subscription.resumed",
+        ]
+
     def test_ended_ones_leave_the_limits_of_no_plan_and_room_for_another(self, team, starter):
         subscriptions.end(subscription=starter, at=FEBRUARY, by=SYSTEM)
         assert subscriptions.live(organization=team) is None

@@ -42,6 +42,10 @@ def archived(scene):
     keys.forget_cached()
 
 
+def paused(scene):
+    Subscription.objects.filter(organization=scene.org).update(status="paused")
+
+
 def overdue(scene):
     Subscription.objects.filter(organization=scene.org).update(
         status="past_due", past_due_since="2026-01-01T00:00:00Z"
@@ -66,7 +70,7 @@ def no_price_any_more(scene):
 
 
 CHANGES = [
-    revoked_key, ended_key, removed_member, user_switched_off, suspended, archived, overdue, no_quota_left, a_debt_above_the_limit,
+    revoked_key, ended_key, removed_member, user_switched_off, suspended, archived, paused, overdue, no_quota_left, a_debt_above_the_limit,
     revoked_allocation, no_price_any_more,
 ]  # fmt: skip
 

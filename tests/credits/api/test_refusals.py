@@ -65,7 +65,7 @@ def test_what_is_refused_or_repeated_leaves_every_table_as_it_was(spent):
         assert books() == before, (method, path, body)
 
 
-@pytest.mark.parametrize("state", ["quota", "suspended", "past_due", "shortfall"])
+@pytest.mark.parametrize("state", ["quota", "suspended", "paused", "past_due", "shortfall"])
 def test_a_limit_of_the_organization_refuses_holds_and_charges_and_writes_nothing(scene, state):
     client = scene.key("organization")
     if state == "quota":
@@ -73,6 +73,8 @@ def test_a_limit_of_the_organization_refuses_holds_and_charges_and_writes_nothin
         make.charged(scene.org, None, 1)
     elif state == "suspended":
         Organization.objects.filter(pk=scene.org.pk).update(status="suspended")
+    elif state == "paused":
+        Subscription.objects.filter(organization=scene.org).update(status="paused")
     elif state == "past_due":
         Subscription.objects.filter(organization=scene.org).update(
             status="past_due", past_due_since="2026-01-01T00:00:00Z"
@@ -80,7 +82,8 @@ def test_a_limit_of_the_organization_refuses_holds_and_charges_and_writes_nothin
     else:
         make.captured(make.held(scene.org, scene.people["member"], 1), 5000)
     expected = {
-        "quota": (429, "quota_exceeded"), "suspended": (403, "organization_suspended"), "past_due": (402, "payment_overdue"),
+        "quota": (429, "quota_exceeded"), "suspended": (403, "organization_suspended"),
+        "paused": (403, "organization_suspended"), "past_due": (402, "payment_overdue"),
         "shortfall": (402, "shortfall_open"),
     }[state]  # fmt: skip
     before = books()

@@ -10,7 +10,7 @@ from tests.lago_sync.invoices.story import Billed
 
 
 @pytest.fixture
-def installed(lago, settings):  # noqa: F811
+def installed(lago, settings, db):  # noqa: F811
     settings.SITE_URL = "http://127.0.0.1:9"  # webhooks go nowhere
     settings.LAGO_PAYMENT_PROVIDER = settings.LAGO_PAYMENT_PROVIDER_CODE = "stripe"
     installing.install(webhook_url=guard.webhook_url(), now=datetime.fromisoformat(lago.now()))

@@ -57,7 +57,9 @@ class Billed:
         page = answer.json()["customer"]["checkout_url"]
         with requests.Session() as browser:
             browser.trust_env = False
-            token = browser.get(page, timeout=5).text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+            token = (
+                browser.get(page, timeout=5).text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+            )
             browser.post(page, data={"csrfmiddlewaretoken": token}, headers={"Referer": page}, timeout=5)
         methods.refresh(organization=self.organization, now=timezone.now())
         assert methods.has_default(organization=self.organization)

@@ -42,7 +42,11 @@ class TestRefresh:
         assert billed.refresh().changed == (row.pk,)
         row = billed.first
         assert (row.payment_status, row.total_due_amount_cents) == ("succeeded", 0)
-        assert billed.now() >= listing.as_of(organization=billed.organization) > billed.now() - timedelta(minutes=1)
+        assert (
+            billed.now()
+            >= listing.as_of(organization=billed.organization)
+            > billed.now() - timedelta(minutes=1)
+        )
 
     def test_brings_the_credit_note_of_an_upgrade(self, billed):
         billed.pay(billed.at_lago()[0]["lago_id"])
@@ -66,7 +70,12 @@ class TestRefresh:
         billed.lago.advance(5 * DAY)
         billed.change_plan("enterprise")
         billed.lago.faults(
-            {"method": "GET", "path": "/invoices/[0-9a-f-]{36}$", "status": 200, "body": '{"invoice": {"number": 7}}'}
+            {
+                "method": "GET",
+                "path": "/invoices/[0-9a-f-]{36}$",
+                "status": 200,
+                "body": '{"invoice": {"number": 7}}',
+            }
         )
         assert len(billed.refresh().changed) == 1
         assert "is not mirrored" in caplog.text
@@ -74,7 +83,9 @@ class TestRefresh:
         assert len(billed.rows()) == 2
 
     def test_forgets_a_draft_that_lago_deleted_and_nothing_else(self, billed):
-        draft = mirrored(billed.organization, "DRAFT", status="draft", synced_at=billed.now() - timedelta(hours=1))
+        draft = mirrored(
+            billed.organization, "DRAFT", status="draft", synced_at=billed.now() - timedelta(hours=1)
+        )
         final = mirrored(billed.organization, "GONE", synced_at=billed.now() - timedelta(hours=1))
         billed.refresh()
         assert not LagoInvoice.objects.filter(pk=draft.pk).exists()
@@ -128,7 +139,10 @@ class TestWebhooks:
             random.Random(seed).shuffle(order)
             for body in order:
                 inbox.heard(body)
-            seen = [(row.number, row.status, row.payment_status, row.total_due_amount_cents) for row in billed.rows()]
+            seen = [
+                (row.number, row.status, row.payment_status, row.total_due_amount_cents)
+                for row in billed.rows()
+            ]
             ends.add((*seen, *(note.number for note in billed.notes())))
         assert len(ends) == 1, ends
         [end] = ends
@@ -138,7 +152,10 @@ class TestWebhooks:
         settings.LAGO_API_URL = "http://127.0.0.1:9"
         strange = {"lago_id": str(uuid4()), "customer": {"external_id": "org_elsewhere"}}
         assert inbox.heard(message("invoice.created", invoice=strange)).state == "ignored"
-        assert inbox.heard(message("credit_note.created", credit_note={"lago_invoice_id": str(uuid4())})).state == "ignored"
+        assert (
+            inbox.heard(message("credit_note.created", credit_note={"lago_invoice_id": str(uuid4())})).state
+            == "ignored"
+        )
 
 
 class TestOverdue:

@@ -93,5 +93,3 @@ class TestChargingAgain:
         unpaid.lago.drain()
         unpaid.refresh()
         assert unpaid.first.payment_status == "succeeded"
-
-

@@ -1,17 +1,21 @@
 """Twenty workers at one purchase: one top-up at Lago and one grant, and what happens when the lease is taken out."""
 
+from decimal import Decimal
 from threading import Barrier
 from time import sleep
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from lago_sync.models import Purchase
-from lago_sync.purchases import advancing, leases
+from lago_sync.models import AutoTopUp, PaymentMethod, Purchase
+from lago_sync.purchases import advancing, auto_orders, auto_top_ups, leases
+from lago_sync.purchases.auto_top_ups import Terms
 from lago_sync.purchases.leases import Lease
 from tests.concurrency.racing import race
 from tests.factories import credits as books
+from tests.lago_sync.purchases.story import BUYER
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrency]
 
@@ -109,3 +113,51 @@ def test_no_transaction_is_open_while_lago_is_asked(shop):
     assert outcomes == [None, None]
     assert len(seen) > 50
     assert set(seen) == {0}
+
+
+def low_pool():
+    """Return an organization whose auto top-up would buy now."""
+    team = books.team(0)
+    PaymentMethod.objects.create(
+        lago_id=uuid4(), organization=team, is_default=True, synced_at=timezone.now()
+    )
+    terms = Terms(
+        is_on=True, threshold=Decimal(100), package_code="credits-5000", credits=None,
+        day_cap_cents=90_000, month_cap_cents=900_000,
+    )  # fmt: skip
+    with transaction.atomic():
+        auto_top_ups.configure(organization=team, terms=terms, by=BUYER, now=timezone.now())
+    return team
+
+
+def topped_up(team, count=8):
+    def job():
+        with transaction.atomic():
+            return auto_orders.place(organization=team, now=timezone.now())
+
+    return race([job] * count)
+
+
+def test_eight_jobs_of_auto_top_up_at_once_order_once():
+    team = low_pool()
+    outcomes = topped_up(team)
+    assert [one for one in outcomes if isinstance(one, BaseException)] == []
+    assert sum(one is not None for one in outcomes) == Purchase.objects.count() == 1
+
+
+def test_without_the_rows_lock_two_jobs_would_and_only_the_index_stops_them(monkeypatch):
+    """The control: both have looked for an open order before either places one."""
+    team, both_have_looked, look = low_pool(), Barrier(2), auto_orders.open_purchase
+
+    def look_then_wait(**of):
+        found = look(**of)
+        both_have_looked.wait(timeout=10)
+        return found
+
+    monkeypatch.setattr(auto_orders, "open_purchase", look_then_wait)
+    monkeypatch.setattr(
+        auto_orders, "_locked", lambda of: AutoTopUp.objects.select_related("organization").get(pk=of.pk)
+    )
+    outcomes = topped_up(team, 2)
+    assert sorted(type(one).__name__ for one in outcomes) == ["Conflict", "Purchase"]
+    assert Purchase.objects.count() == 1

@@ -213,7 +213,9 @@ class TestLagoInTrouble:
     def test_what_lago_refuses_ends_there(self, team):
         team.subscribe()
         said = '{"status": 422, "error": "Unprocessable Entity", "code": "validation_errors", "error_details": {"ending_at": ["invalid_date"]}}'
-        team.lago.faults({"method": "PUT", "path": "subscriptions/.*", "times": 1, "status": 422, "body": said})
+        team.lago.faults(
+            {"method": "PUT", "path": "subscriptions/.*", "times": 1, "status": 422, "body": said}
+        )
         with pytest.raises(changing.ChangeRefused, match="invalid_date"):
             team.cancel()
         assert (team.changes(), team.fact.status) == ([("cancel", "refused")], "active")

@@ -1,0 +1,100 @@
+"""What the database refuses by itself, asked past every verb: one case a constraint of `lago_sync`."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from lago_sync.models import AutoTopUp, LagoCustomer, Package, Purchase, Refund
+from tests.factories import orgs
+
+pytestmark = pytest.mark.django_db
+
+
+def refused(constraint: str, sql: str, *values: object) -> None:
+    """Run SQL that must break exactly this constraint."""
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+@pytest.fixture
+def purchase():
+    return Purchase.objects.create(
+        organization=orgs.team(), credits=100, amount_cents=100, currency="USD", made_by="usr_1", idempotency_key="k"
+    )  # fmt: skip
+
+
+def change(row: object, assignment: str) -> str:
+    return f"UPDATE {row._meta.db_table} SET {assignment} WHERE {row._meta.pk.column} = %s"  # type: ignore[attr-defined]
+
+
+class TestPurchases:
+    def test_have_what_their_status_says(self, purchase):
+        for constraint, assignment in (
+            ("purchase_status_is_known", "status = 'paid'"),
+            ("purchase_has_credits_and_a_price", "credits = 0"),
+            ("purchase_has_credits_and_a_price", "amount_cents = 0"),
+            ("purchase_waiting_is_known_to_lago", "status = 'awaiting_payment'"),
+            ("purchase_completed_has_its_grant_and_payment", "status = 'completed'"),
+            ("purchase_completed_has_its_grant_and_payment", "status = 'refunded'"),
+            ("purchase_completed_has_its_grant_and_payment", "status = 'disputed'"),
+            ("purchase_completed_has_its_grant_and_payment", "completed_at = now()"),
+        ):
+            refused(constraint, change(purchase, assignment), purchase.pk)
+
+    def test_are_one_a_key_and_one_open_automatic_an_organization(self, purchase):
+        Purchase.objects.update(is_automatic=True)
+        copy = (
+            "INSERT INTO lago_sync_purchase (id, organization_id, credits, amount_cents, currency, status, made_by, "
+            "idempotency_key, return_url, is_automatic, created_at, attempts, due_at, last_error, drift, invoice_number, "
+            "payment_url, marked_paid_by, payment_reference, marked_paid_because) SELECT %s, organization_id, credits, "
+            "amount_cents, currency, %s, made_by, %s, '', true, now(), 0, now(), '', '', '', '', '', '', '' FROM lago_sync_purchase"
+        )
+        refused("purchase_once_per_key", copy, uuid4(), "failed", "k")
+        refused("purchase_one_open_automatic", copy, uuid4(), "pending", "other")
+        with connection.cursor() as cursor:
+            cursor.execute(copy, (uuid4(), "failed", "other"))  # one that is not open stands beside it
+
+
+def test_a_refund_adds_up_is_of_a_known_kind_and_once_a_reference(purchase):
+    row = Refund.objects.create(
+        purchase=purchase, kind="refund", credits=5, withdrawn=2, owed=3, amount_cents=5, reference="re", reason="r", made_by="u"
+    )  # fmt: skip
+    for constraint, assignment in (
+        ("refund_adds_up", "owed = 4"),
+        ("refund_adds_up", "credits = 0, withdrawn = 0, owed = 0"),
+        ("refund_adds_up", "amount_cents = -1"),
+        ("refund_adds_up", "withdrawn = -1, owed = 6"),
+        ("refund_kind_is_known", "kind = 'gift'"),
+    ):
+        refused(constraint, change(row, assignment), row.pk)
+    with pytest.raises(IntegrityError, match="refund_once_per_reference"), transaction.atomic():
+        Refund.objects.create(
+            purchase=purchase, kind="refund", credits=1, withdrawn=1, owed=0, amount_cents=1, reference="re", reason="r", made_by="u"
+        )  # fmt: skip
+
+
+def test_auto_top_up_buys_one_thing_has_caps_and_is_off_once_it_stopped():
+    row = AutoTopUp.objects.create(
+        organization=orgs.team(), threshold=1, package=Package.objects.get(code="credits-5000"), day_cap_cents=5, month_cap_cents=5,
+        currency="USD", changed_by="u", is_on=True,
+    )  # fmt: skip
+    for constraint, assignment in (
+        ("auto_top_up_buys_one_thing", "credits = 5"),
+        ("auto_top_up_buys_one_thing", "package_id = NULL"),
+        ("auto_top_up_buys_one_thing", "package_id = NULL, credits = 0"),
+        ("auto_top_up_has_caps", "day_cap_cents = 0"),
+        ("auto_top_up_has_caps", "month_cap_cents = 4"),
+        ("auto_top_up_has_caps", "threshold = -1"),
+        ("auto_top_up_stopped_is_off", "stopped_at = now()"),
+    ):
+        refused(constraint, change(row, assignment), row.pk)
+
+
+def test_a_customer_of_lago_is_one_organizations():
+    one, other = orgs.team(), orgs.team()
+    made = LagoCustomer.objects.create(organization=one, lago_id=uuid4(), wallet_id=uuid4(), currency="USD")
+    for column in ("lago_id", "wallet_id"):
+        fresh = {"lago_id": uuid4(), "wallet_id": uuid4()} | {column: getattr(made, column)}
+        with pytest.raises(IntegrityError, match=column), transaction.atomic():
+            LagoCustomer.objects.create(organization=other, currency="USD", **fresh)
