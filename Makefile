@@ -9,7 +9,7 @@ MANAGE := DEBUG=1 $(PY) manage.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run reset venv venv-dev test test-all soak mutants load e2e format lint bench lock
+.PHONY: help run reset venv venv-dev test test-all test-lago soak mutants load e2e format lint bench lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -38,6 +38,9 @@ test: venv-dev  ## the test suite; also while `make run` runs (ARGS="-k name"; R
 
 test-all: venv-dev  ## the test suite with its long rest
 	$(call pytest_in_two_parts,)
+
+test-lago: venv-dev  ## the integration tests against a real Lago (LAGO_API_URL= LAGO_API_KEY=); without one, a sandbox
+	@LAGO_TEST_URL="$$LAGO_API_URL" LAGO_TEST_KEY="$$LAGO_API_KEY" $(PY) -m pytest -m real_lago -v tests/real_lago $(ARGS)
 
 soak: venv-dev  ## a million steps of the ledger against its model; goes on where it stopped (ARGS="--minutes 30")
 	@$(PY) tests/stateful/soak.py $(ARGS)

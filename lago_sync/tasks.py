@@ -10,7 +10,7 @@ from kombu.exceptions import KombuError
 
 from lago_sync.customers import linking, methods
 from lago_sync.inbox import handling
-from lago_sync.invoices import documents, mailing
+from lago_sync.invoices import documents, mailing, mirror, payments
 from lago_sync.outbox import delivery
 from lago_sync.purchases import advancing, auto_orders, disputes, voids
 from lago_sync.reconcile import health, identity, polling
@@ -137,6 +137,28 @@ def send_invoices() -> int:
 def fetch_document(invoice_id: str) -> bool:
     """Fetch the PDF of an invoice that somebody waits for."""
     return documents.fetch_wanted(invoice_id=UUID(invoice_id), now=timezone.now())
+
+
+@shared_task(name="lago_sync.tasks.refresh_invoice", soft_time_limit=150, time_limit=180)
+def refresh_invoice(invoice_id: str) -> None:
+    """Look at one invoice, as after its card was charged."""
+    mirror.refresh_one(invoice_id=UUID(invoice_id), now=timezone.now())
+
+
+def enqueue_invoice(invoice_id: UUID) -> None:
+    """Have an invoice looked at now; without the broker the poll finds what changed."""
+    enqueue(refresh_invoice, str(invoice_id))
+
+
+@shared_task(name="lago_sync.tasks.tell_paid", soft_time_limit=150, time_limit=180)
+def tell_paid(invoice_id: str) -> None:
+    """Tell Lago of an invoice that staff marked as paid."""
+    payments.tell_paid(invoice_id=UUID(invoice_id), now=timezone.now())
+
+
+def enqueue_tell_paid(invoice_id: UUID) -> None:
+    """Have Lago told that an invoice is paid; what did not reach it, staff mark again."""
+    enqueue(tell_paid, str(invoice_id))
 
 
 def enqueue_document(invoice_id: UUID) -> None:

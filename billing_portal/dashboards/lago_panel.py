@@ -14,7 +14,7 @@ from lago_sync.models import HealthCheck, Identity, Purchase
 from lago_sync.outbox import delivery
 from lago_sync.outbox.delivery import OutboxStanding
 from lago_sync.purchases import orders
-from lago_sync.reconcile import health, identity
+from lago_sync.reconcile import drift, health, identity
 
 STALE_AFTER: Final = timedelta(minutes=15)
 """The check runs each minute; one older than this says nothing about now."""
@@ -62,9 +62,9 @@ class LagoPanel:
     open_purchases: int
     failed_purchases: int
     flagged: Sequence[Purchase]
-    identities: Sequence[IdentityLine]
     compared: int
     differing: int
+    drifted: int
 
     @property
     def dead(self) -> int:
@@ -90,9 +90,9 @@ def build(*, now: datetime) -> LagoPanel:
         open_purchases=Purchase.objects.filter(status__in=Purchase.OPEN).count(),
         failed_purchases=Purchase.objects.filter(status=Purchase.Status.FAILED).count(),
         flagged=list(orders.flagged()[:SHOWN]),
-        identities=[_line(row) for row in compared[:SHOWN]],
         compared=compared.count(),
         differing=_differing(compared).count(),
+        drifted=drift.still_open().exclude(do="").count(),
     )
 
 
@@ -108,7 +108,8 @@ def _differing(compared: QuerySet[Identity]) -> QuerySet[Identity]:
     return compared.exclude(differences=[])
 
 
-def _line(row: Identity) -> IdentityLine:
+def line(row: Identity) -> IdentityLine:
+    """Return one organization's comparison as a row of a table."""
     return IdentityLine(
         row=row,
         top_ups=_sides(row, "top_ups"),

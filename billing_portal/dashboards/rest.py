@@ -18,6 +18,8 @@ from credits.reports import system as reports
 from kit.errors import PermissionDenied
 from kit.rest import lists
 from kit.rest.schema import Pagination, Shape, operation
+from lago_sync.reconcile import lag
+from lago_sync.reconcile.lag import Lag
 from orgs.access import capabilities, permissions
 from orgs.access.callers import SESSION
 from orgs.models import AccessKey
@@ -86,6 +88,18 @@ class SystemSync(Shape):
     failed_purchases: int
     organizations_compared: int
     organizations_differing: int
+    drift_open: int
+    circuit_is_open: Annotated[bool, "requests to Lago failed in a row; it is asked seldom until it answers"]
+    events_oldest_seconds: Annotated[int | None, "age of the oldest event that waits; null: none"]
+    webhooks_oldest_seconds: Annotated[int | None, "age of the oldest webhook that waits; null: none"]
+    plan_changes_oldest_seconds: Annotated[
+        int | None, "age of the oldest change of plan that waits; null: none"
+    ]
+    subscriptions_oldest_seconds: Annotated[
+        int | None, "since the subscription seen longest ago was seen at Lago"
+    ]
+    invoices_oldest_seconds: Annotated[int | None, "since the invoices seen longest ago were seen at Lago"]
+    lists_age_seconds: Annotated[dict[str, int | None], "since each of Lago's lists was read; null: not yet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +187,7 @@ class SystemBilling(APIView):
                     }
                     for one in reports.trend(since=week.since, until=week.until)
                 ],
-                "sync": _sync(lago_panel.build(now=now)),
+                "sync": _sync(lago_panel.build(now=now), lag.measure(now=now)),
                 "verification": _verification(books_panel.build(now=now)),
                 "organizations": lists.answer([_organization(row) for row in found], page=page, total=total),
             }
@@ -212,8 +226,8 @@ def _metrics(now: datetime) -> dict[str, Any]:
     }
 
 
-def _sync(panel: LagoPanel) -> dict[str, Any]:
-    check = panel.check
+def _sync(panel: LagoPanel, lag_now: Lag) -> dict[str, Any]:
+    check, plain = panel.check, lag_now.plain()
     return {
         "status": check.status if check is not None else "unknown",
         "version": check.version if check is not None else "",
@@ -227,6 +241,14 @@ def _sync(panel: LagoPanel) -> dict[str, Any]:
         "failed_purchases": panel.failed_purchases,
         "organizations_compared": panel.compared,
         "organizations_differing": panel.differing,
+        "drift_open": plain["open_drift"],
+        "circuit_is_open": plain["circuit"]["is_open"],
+        "events_oldest_seconds": plain["outbox_oldest_seconds"],
+        **{
+            name: age
+            for name, age in plain.items()
+            if name.endswith("_seconds") and name != "outbox_oldest_seconds"
+        },
     }
 
 

@@ -104,8 +104,10 @@ def _alarm(lago: LagoPanel, books: BooksPanel) -> Alarm | None:
     if check is not None and check.status == "unreachable":
         sentence = "Credits are spent as usual; purchases and events wait until it answers."
         return Alarm(tone="bad", title="Lago does not answer.", sentence=sentence)
-    if lago.differing:
-        return Alarm(tone="bad", title="Books differ from Lago.", sentence="See the comparison below.")
+    if lago.differing or lago.drifted:
+        return Alarm(
+            tone="bad", title="Books differ from Lago.", sentence="See the comparison on the page of Lago."
+        )
     if lago.dead or lago.flagged:
         sentence = "They wait until somebody looks at them."
         return Alarm(tone="warn", title="There are dead letters or purchases to check.", sentence=sentence)

@@ -101,9 +101,18 @@ def money_lines(*, since: datetime) -> list[MoneyLine]:
 
 
 def recurring() -> dict[str, int]:
-    """Return what live subscriptions bring a month, by currency; a year is twelve months, a trial's week recurs not."""
+    """Return what live subscriptions bring a month, by currency; a year is twelve months.
+
+    Active and past due ones count: a trial's week does not recur, a canceled plan ends, a paused one is not used.
+    """
+    counted = Subscription.objects.filter(
+        ended_at=None, status__in=[Subscription.Status.ACTIVE, Subscription.Status.PAST_DUE]
+    )
     live = LagoSubscription.objects.filter(
-        status="active", ended_at__isnull=True, interval__in=_MONTHS
+        status="active",
+        ended_at__isnull=True,
+        interval__in=_MONTHS,
+        organization__in=counted.values("organization"),
     ).values("currency", "interval")
     found: dict[str, int] = {}
     for row in live.annotate(cents=Sum("amount_cents")).order_by():

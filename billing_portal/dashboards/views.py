@@ -9,7 +9,16 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from billing_portal.context_processors import THEME_COOKIE, THEMES
-from billing_portal.dashboards import directory, outlook, overview, own, periods, standing, usage_panel
+from billing_portal.dashboards import (
+    directory,
+    lago_page,
+    outlook,
+    overview,
+    own,
+    periods,
+    standing,
+    usage_panel,
+)
 from billing_portal.dashboards import mine as mine_page
 from billing_portal.dashboards import system as system_page
 from billing_portal.dashboards.switcher import Switcher
@@ -75,6 +84,15 @@ def system(request: HttpRequest) -> HttpResponse:
     page = system_page.build(query=request.GET, now=timezone.now())
     context = {"page": page, "kinds": directory.KINDS}
     return render(request, "dashboards/system.html", context)
+
+
+@require_safe
+def system_lago(request: HttpRequest) -> HttpResponse:
+    """Show system admins how the portal and Lago lie to each other; nobody else may know of this page."""
+    if not capabilities.is_system_admin(pages.visitor(request)):
+        raise Http404
+    page = lago_page.build(page_number=request.GET.get("page", "1"), now=timezone.now())
+    return render(request, "dashboards/system_lago.html", {"page": page})
 
 
 @require_POST

@@ -58,7 +58,7 @@ class LagoCustomers(APIView):
         found = functions.get_customer(_buyer(request, _asked(request, "external_id")).public_id)
         if found is None:
             raise NotFound("The organization is not at Lago yet.")
-        return Response({"customer": found})
+        return Response({"customer": shapes.shown(found, shapes.LagoCustomerShape)})
 
     @operation(
         summary="Make the Lago customer of an organization, or change it",
@@ -75,7 +75,7 @@ class LagoCustomers(APIView):
         if (name, email) != (organization.name, organization.billing_email):
             permissions.require(request, organization, Capability.ADMINISTER)
         made = functions.create_org_customer(organization.public_id, name, email)
-        return Response({"customer": made})
+        return Response({"customer": shapes.shown(made, shapes.LagoCustomerShape)})
 
 
 class LagoWallets(APIView):
@@ -143,7 +143,7 @@ class LagoUsage(APIView):
         if usage is None:
             raise NotFound("The organization has no subscription.")
         charges = [one | {"units": f"{one['units']:f}"} for one in usage["charges_usage"]]
-        return Response({"usage": usage | {"charges_usage": charges}})
+        return Response({"usage": shapes.shown(usage | {"charges_usage": charges}, shapes.LagoUsageShape)})
 
     @operation(
         summary="Record an event of an organization's usage",
@@ -181,7 +181,8 @@ class LagoInvoices(APIView):
     )
     def get(self, request: Request) -> Response:
         organization = _buyer(request, _asked(request, "external_customer_id"))
-        return Response({"invoices": functions.get_invoices(organization.public_id, _limit(request))})
+        found = functions.get_invoices(organization.public_id, _limit(request))
+        return Response({"invoices": [shapes.shown(one, shapes.LagoInvoiceShape) for one in found]})
 
 
 class LagoSubscriptions(APIView):
@@ -200,7 +201,7 @@ class LagoSubscriptions(APIView):
         found = functions.get_subscription(organization.public_id)
         if found is None:
             raise NotFound("The organization has no subscription.")
-        return Response({"subscription": found})
+        return Response({"subscription": shapes.shown(found, shapes.LagoSubscriptionShape)})
 
     @operation(
         summary="Start the Lago subscription of a customer",
@@ -221,7 +222,7 @@ class LagoSubscriptions(APIView):
             billing_time=asked.billing_time,
             user_id=user.public_id if user is not None else None,
         )
-        return Response({"subscription": started}, status=201)
+        return Response({"subscription": shapes.shown(started, shapes.LagoSubscriptionShape)}, status=201)
 
 
 def _asked(request: Request, name: str) -> str:

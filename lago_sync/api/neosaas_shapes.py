@@ -1,7 +1,7 @@
 """How `/api/v1/lago` reads and answers: the names of the neosaas integration, the books of the portal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
 from kit.rest.fields import Fields
@@ -29,7 +29,7 @@ class LagoCustomerRequest(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagoCustomerShape(Shape):
-    """Lago's customer as it was seen last; it may have more fields."""
+    """Lago's customer as it was seen last."""
 
     lago_id: str
     external_id: str
@@ -119,6 +119,8 @@ class LagoEventAnswer(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagoMetricUsageShape(Shape):
+    """What one metric comes to; `amount_cents` is 0, since credits were paid when they were bought."""
+
     units: Annotated[str, "decimal text"]
     events_count: int
     amount_cents: int
@@ -144,7 +146,7 @@ class LagoUsageAnswer(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagoInvoiceShape(Shape):
-    """Lago's invoice as it was seen last; it has more fields."""
+    """Lago's invoice as it was seen last."""
 
     lago_id: str
     number: str
@@ -185,12 +187,24 @@ class LagoSubscriptionShape(Shape):
     external_id: str
     external_customer_id: str
     plan_code: str
+    plan_amount_cents: Annotated[int, "of one interval, in minor units"]
+    plan_amount_currency: str
+    interval: str
     status: str
     billing_time: str
     started_at: str
+    current_billing_period_started_at: str
+    current_billing_period_ending_at: str
+    next_plan_code: str | None
+    downgrade_plan_date: str | None
     as_of: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LagoSubscriptionAnswer(Shape):
     subscription: LagoSubscriptionShape
+
+
+def shown(found: Mapping[str, Any], shape: type[Shape]) -> dict[str, Any]:
+    """Return what the shape promises of an answer of the Python API, which may have more of Lago's fields."""
+    return {field.name: found.get(field.name) for field in fields(shape)}

@@ -13,6 +13,7 @@ from django.db.models.functions import Least
 
 from kit import transactions
 from kit.errors import Conflict, DomainError
+from lago_sync.customers import methods
 from lago_sync.errors import LagoIntegrationError, LagoRefused
 from lago_sync.inbox import naming
 from lago_sync.invoices import mirror
@@ -41,6 +42,8 @@ _OF_NOTES: Final = "credit_note."
 _OF_INVOICES: Final = ("invoice.", "payment.", _OF_NOTES)
 _OF_DISPUTES: Final = "invoice.payment_dispute_lost"
 _OF_SUBSCRIPTIONS: Final = "subscription."
+_OF_METHODS: Final = ("customer.updated", "customer.payment_provider_created")
+"""Where a card may have been stored; Lago has no word of its own for it."""
 _OF_FEES: Final = ("invoice.created", "invoice.payment_status_updated")
 """Where a plan's invoice may have become paid; a fee of nothing is from the start."""
 
@@ -164,7 +167,10 @@ def _act(message: WebhookMessage, now: datetime) -> str:
         organization = naming.payer_of_plan(body)
     if organization is not None:
         plans.refresh(organization=organization, now=now)
-    return State.HANDLED if named or billed or organization else State.IGNORED
+    customer = naming.customer(body) if message.webhook_type in _OF_METHODS else ""
+    if customer:
+        methods.refresh_one(public_id=customer, now=now)
+    return State.HANDLED if named or billed or organization or customer else State.IGNORED
 
 
 def _done(message: WebhookMessage, state: str, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from lago_sync.models import LagoInvoice, LagoSubscription, Purchase
+from lago_sync.models import LagoCustomer, LagoInvoice, LagoSubscription, Purchase
 from orgs.models import Organization
 
 _MOST_IDS: Final = 1_000
@@ -31,6 +31,14 @@ def organization(body: Mapping[str, Any]) -> Organization | None:
         known = LagoSubscription.objects.filter(external_id=external_id).select_related("organization")
         found = next((one.organization for one in known[:1]), None)
     return found
+
+
+def customer(body: Mapping[str, Any]) -> str:
+    """Return the public id of the organization at Lago that a message about a customer names, "" for anybody else."""
+    found = body.get("customer")
+    public_id = _text(found.get("external_id")) if isinstance(found, dict) else ""
+    is_ours = public_id and LagoCustomer.objects.filter(organization__public_id=public_id).exists()
+    return public_id if is_ours else ""
 
 
 def payer_of_plan(body: Mapping[str, Any]) -> Organization | None:

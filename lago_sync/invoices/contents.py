@@ -13,10 +13,12 @@ from lago_sync.invoices import reading
 from lago_sync.models import LagoInvoice
 
 _PLAN: Final = "subscription"
+FEES: Final = "Fees"
+_NOTES: Final = "Credit notes"
 _SUMS: Final = (
-    ("Fees", "fees_amount_cents", 1),
+    (FEES, "fees_amount_cents", 1),
     ("Coupons", "coupons_amount_cents", -1),
-    ("Credit notes", "credit_notes_amount_cents", -1),
+    (_NOTES, "credit_notes_amount_cents", -1),
     ("Tax", "taxes_amount_cents", 1),
     ("Prepaid at Lago", "prepaid_credit_amount_cents", -1),
 )
@@ -85,9 +87,16 @@ def credits(row: LagoInvoice) -> list[Credited]:
 
 
 def sums(row: LagoInvoice) -> list[Sum]:
-    """Return what came to the total; the fees always, the rest where there is some."""
-    found = [Sum(name=name, amount_cents=sign * _cents(row.body.get(key))) for name, key, sign in _SUMS]
-    return [one for one in found if one.amount_cents or one.name == "Fees"]
+    """Return what came to the total: the fees always, the rest where there is some, each credit note by its number."""
+    found = []
+    for name, key, sign in _SUMS:
+        cents = _cents(row.body.get(key))
+        notes = credits(row) if name == _NOTES else []
+        if cents and cents == sum(one.amount_cents for one in notes):
+            found += [Sum(name=f"Credit note {one.number}", amount_cents=-one.amount_cents) for one in notes]
+        elif cents or name == FEES:
+            found.append(Sum(name=name, amount_cents=sign * cents))
+    return found
 
 
 def fees_cents(row: LagoInvoice) -> int:

@@ -1,6 +1,7 @@
 """Paying an invoice: the provider's page for it, and charging the stored card again."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 
@@ -10,7 +11,7 @@ from lago_sync.client import invoices
 from lago_sync.customers import methods
 from lago_sync.errors import LagoRefused, LagoUnavailable
 from lago_sync.invoices import mirror
-from lago_sync.models import LagoInvoice
+from lago_sync.models import LagoInvoice, Purchase
 from orgs.audit import events
 from orgs.audit.events import Actor
 
@@ -72,6 +73,42 @@ def retry(*, invoice: LagoInvoice, by: Actor, now: datetime) -> LagoInvoice:
         raise
     _record(invoice, by, outcome="Lago charges the stored card.")
     return mirror.refresh_one(invoice_id=invoice.pk, now=now) or invoice
+
+
+def mark_paid(
+    *, invoice: LagoInvoice, reference: str, reason: str, by: Actor, beside_provider: bool = False
+) -> LagoInvoice:
+    """Note who says that an invoice was paid, where the money is and why; `tell_paid` then tells Lago, once this is committed.
+
+    `beside_provider` says that it was paid past the payment provider that there is. May be noted again where Lago did not
+    hear of it. Raises Conflict for one that has nothing to pay, or is of a purchase, which has its own mark.
+    """
+    transactions.require()
+    locked = LagoInvoice.objects.select_for_update(no_key=True, of=("self",)).get(pk=invoice.pk)
+    if Purchase.objects.filter(invoice_id=locked.pk).exists():
+        raise Conflict("This invoice is of a purchase; mark the purchase as paid.")
+    if not is_payable(locked):
+        raise NotPayable("There is nothing to pay of this invoice.")
+    if has_provider() and not beside_provider:
+        raise Conflict("There is a payment provider; say that this was paid past it.")
+    events.record(
+        organization=invoice.organization.public_id,
+        by=by,
+        action="invoice.marked_paid",
+        target=str(locked.pk),
+        before={"payment_status": locked.payment_status},
+        after={"number": locked.number, "reference": reference, "reason": reason},
+    )
+    return locked
+
+
+def tell_paid(*, invoice_id: UUID, now: datetime) -> LagoInvoice | None:
+    """Have Lago take an invoice for paid and look at it again; a repeat is harmless. Asks Lago.
+
+    Raises LagoUnavailable; LagoRefused for one that was voided.
+    """
+    invoices.update(str(invoice_id), {"payment_status": "succeeded"})
+    return mirror.refresh_one(invoice_id=invoice_id, now=now)
 
 
 def _require_payable(invoice: LagoInvoice) -> None:

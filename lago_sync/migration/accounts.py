@@ -36,7 +36,8 @@ def settle(case: Case) -> None:
             row.organization_public_id = row.organization.public_id
             row.organization_name = row.organization.name
             row.save(update_fields=["organization", "organization_public_id", "organization_name"])
-    case.row.refresh_from_db()
+    for name in ("organization", "organization_public_id", "organization_name"):
+        setattr(case.row, name, getattr(row, name))
 
 
 def existing(candidate: Candidate, email: str) -> Organization | None:

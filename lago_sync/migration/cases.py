@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
+
 from kit import transactions
 from lago_sync.client.transport import Json
 from lago_sync.errors import LagoIntegrationError
@@ -24,7 +26,10 @@ class CannotMigrate(LagoIntegrationError):
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """A migration's row and what its steps act on; `customer` is Lago's user-based one as it was found."""
+    """A migration's row and what its steps act on; `customer` is Lago's user-based one as it was found.
+
+    `lagos_now` is the time by Lago's clock, as far as it has shown it. `run` marks who is at work: the last to begin.
+    """
 
     row: CustomerMigration
     candidate: Candidate
@@ -32,6 +37,7 @@ class Case:
     by: Actor
     now: datetime
     lagos_now: datetime
+    run: str
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -50,19 +56,23 @@ class Case:
         return Decimal(said) if said else None
 
     @property
-    def whole_cents(self) -> int:
-        """What all wallets had when they were first looked at, in minor units."""
-        return sum(int(one["cents"]) for one in (self.facts.get("wallets") or {}).values())
-
-    @property
     def organization(self) -> Organization:
         if self.row.organization is None:
             raise CannotMigrate("The organization is not made yet.")
         return self.row.organization
 
     def note(self, *, step: str = "", **facts: Any) -> None:
-        """Keep what was decided or seen, and which step is done, before anything goes on."""
+        """Keep what was decided or seen, and which step is done, before anything goes on.
+
+        Raises CannotMigrate where another run has begun with this customer since: that one carries on, and this one stops.
+        """
         self.row.facts = {**self.facts, **facts}
         self.row.step = step or self.row.step
         with transactions.durable():
-            self.row.save(update_fields=["facts", "step"])
+            is_mine = self.mine().update(facts=self.row.facts, step=self.row.step)
+        if not is_mine:
+            raise CannotMigrate("Another run has taken it over.")
+
+    def mine(self) -> QuerySet[CustomerMigration]:
+        """Return the row while no other run has begun with it."""
+        return CustomerMigration.objects.filter(pk=self.row.pk, facts__run=self.run)

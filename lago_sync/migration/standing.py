@@ -1,6 +1,6 @@
 """What a user-based customer has at Lago before it is migrated, and what of it a person must see to first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,20 +23,12 @@ _WAITING: Final = ("pending", "failed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """An active wallet: what is left of it in its own credits and in minor units, and how much of that was paid for."""
+    """An active wallet: what is left of it in minor units, and the top-ups of it that are not paid."""
 
     lago_id: str
-    credits: str
     cents: int
-    paid_cents: int
     currency: str
-    expires_at: str
     unpaid: tuple[str, ...]
-
-    def plain(self) -> dict[str, Any]:
-        """Return what is kept of it."""
-        names = ("cents", "paid_cents", "currency", "expires_at")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,20 +136,23 @@ def _with_plan(one: Json) -> Json:
 
 
 def _wallet(one: Json) -> Wallet:
-    """Return a wallet with what was paid for of what is left: Lago uses what it gave away before (B43)."""
-    rows = list(wallets.transactions(str(one["lago_id"])))
-    bought = [row for row in rows if row["transaction_status"] == "purchased"]
-    currency, cents = str(one["currency"]), int(one["balance_cents"])
-    paid = sum((Decimal(str(row["amount"])) for row in bought if row["status"] == "settled"), Decimal(0))
+    rows = [
+        row for row in wallets.transactions(str(one["lago_id"])) if row["transaction_status"] == "purchased"
+    ]
     return Wallet(
         lago_id=str(one["lago_id"]),
-        credits=str(one["credits_balance"]),
-        cents=cents,
-        paid_cents=min(cents, minor(paid, currency)),
-        currency=currency,
-        expires_at=str(one.get("expiration_at") or ""),
-        unpaid=tuple(str(row["lago_id"]) for row in bought if row["status"] in _WAITING and _is_payable(row)),
+        cents=int(one["balance_cents"]),
+        currency=str(one["currency"]),
+        unpaid=tuple(str(row["lago_id"]) for row in rows if row["status"] in _WAITING and _is_payable(row)),
     )
+
+
+def paid_cents(transactions: Iterable[Json], currency: str) -> int:
+    """Return what was ever paid into a wallet; of what is left that much is paid for, as Lago uses gifts first (B43)."""
+    bought = (
+        row for row in transactions if row["transaction_status"] == "purchased" and row["status"] == "settled"
+    )
+    return sum(minor(Decimal(str(row["amount"])), currency) for row in bought)
 
 
 def minor(amount: Decimal, currency: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from uuid import uuid4
 
 from django.conf import settings
 
@@ -60,8 +61,15 @@ def migrate(
         return known
     found = standing.look(user_id)
     row = _begin(candidate, found, by)
-    at = max(now, standing.stamped(found.customer) or now)
-    case = Case(row=row, candidate=candidate, customer=found.customer, by=by, now=now, lagos_now=at)
+    case = Case(
+        row=row,
+        candidate=candidate,
+        customer=found.customer,
+        by=by,
+        now=now,
+        lagos_now=max(now, standing.stamped(found.customer) or now),
+        run=str(row.facts["run"]),
+    )
     try:
         if row.step in _UNTOUCHED:
             _check(case, found)
@@ -70,10 +78,10 @@ def migrate(
             case.note(step=name)
         _finish(case)
     except DomainError as error:
-        _fail(row, error.message)
+        _fail(case, error.message)
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        _fail(row, f"Lago answers something of another shape: {error!r}")
+        _fail(case, f"Lago answers something of another shape: {error!r}")
         raise LagoUnavailable("Lago answers something of another shape.") from error
     return row
 
@@ -111,25 +119,28 @@ def _known(candidate: Candidate) -> CustomerMigration | None:
 
 
 def _begin(candidate: Candidate, found: standing.Standing, by: Actor) -> CustomerMigration:
-    """Return the migration's row, with what the list says now while no organization was made for it."""
+    """Return the migration's row, taken over from any other run, with what the list says now while nothing was made."""
     said = {
         "organization_public_id": candidate.org_id,
         "organization_name": name_of(found.customer, candidate),
         "plan_code": str(found.subscription["plan_code"]) if found.subscription else "",
         "currency": found.currency or settings.DEFAULT_CURRENCY,
-        "facts": {
-            "currency": found.currency,
-            "credits": amounts.text(candidate.credits) if candidate.credits is not None else "",
-        },
     }
-    rows = CustomerMigration.objects.filter(from_external_id=candidate.external_id)
+    credits = amounts.text(candidate.credits) if candidate.credits is not None else ""
     with transactions.durable():
         CustomerMigration.objects.bulk_create(
             [CustomerMigration(from_external_id=candidate.external_id, made_by=by.public_id, **said)],
             ignore_conflicts=True,
         )
-        rows.filter(organization=None).update(**said)
-        return rows.select_related("organization").get()
+        rows = CustomerMigration.objects.select_for_update(no_key=True, of=("self",))
+        row = rows.select_related("organization").get(from_external_id=candidate.external_id)
+        row.facts = {"currency": found.currency, "credits": credits} | row.facts | {"run": str(uuid4())}
+        if row.organization is None:
+            row.facts |= {"currency": found.currency, "credits": credits}
+            for name, value in said.items():
+                setattr(row, name, value)
+        row.save(update_fields=[*said, "facts"])
+    return row
 
 
 def _check(case: Case, found: standing.Standing) -> None:
@@ -169,7 +180,8 @@ def _finish(case: Case) -> None:
     row = case.row
     row.status, row.last_error, row.ended_at = CustomerMigration.Status.DONE, "", case.now
     with transactions.durable():
-        row.save(update_fields=["status", "last_error", "ended_at"])
+        if not case.mine().update(status=row.status, last_error="", ended_at=row.ended_at):
+            raise CannotMigrate("Another run has taken it over.")
         events.record(
             organization=case.organization.public_id,
             by=case.by,
@@ -184,7 +196,7 @@ def _finish(case: Case) -> None:
         )
 
 
-def _fail(row: CustomerMigration, why: str) -> None:
-    row.status, row.last_error = CustomerMigration.Status.FAILED, why[:500]
+def _fail(case: Case, why: str) -> None:
+    case.row.status, case.row.last_error = CustomerMigration.Status.FAILED, why[:500]
     with transactions.durable():
-        row.save(update_fields=["status", "last_error"])
+        case.mine().update(status=case.row.status, last_error=case.row.last_error)

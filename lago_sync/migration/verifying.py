@@ -105,14 +105,13 @@ def _fees(customer: str) -> Iterator[tuple[Json, Json]]:
 
 def _of_credits(row: CustomerMigration, organization: Organization) -> Iterator[str]:
     """Yield where the grants are not what Lago shows as voided, one by one."""
-    found = list(purses.voided(row.from_external_id))
-    references = [f"{one['lago_id']} {kind}" for one in found for kind in ("paid", "given")]
-    granted = grants.granted(organization=organization, source="migration", references=references)
-    for one in found:
-        if not any(name.startswith(str(one["lago_id"])) for name in granted) and Decimal(str(one["amount"])):
-            yield f"What was voided in {one['lago_id']} was not granted."
+    found = purses.voided(row.from_external_id)
+    parts = dict(part for one in found for part in one.parts)
+    granted = grants.granted(organization=organization, source="migration", references=list(parts))
+    for reference, cents in parts.items():
+        if cents and reference not in granted:
+            yield f"What was voided in {reference} was not granted."
     if sum(granted.values(), Decimal(0)) != row.wallet_credits:
         yield f"{sum(granted.values(), Decimal(0)):f} credits were granted, not {row.wallet_credits:f}."
-    cents = sum(standing.minor(Decimal(str(one["amount"])), str(one["currency"])) for one in found)
-    if cents != row.wallet_cents:
-        yield f"Lago shows {cents} minor units as voided, not {row.wallet_cents}."
+    if sum(parts.values()) != row.wallet_cents:
+        yield f"Lago shows {sum(parts.values())} minor units as voided, not {row.wallet_cents}."

@@ -46,9 +46,7 @@ class Identity(models.Model):
     )
     checked_at = models.DateTimeField()
     figures = models.JSONField(help_text="{name: {ours, lagos}}")
-    months = models.JSONField(
-        default=dict, help_text="{2026-11: {name: {ours, lagos}}}, UTC, the latest first"
-    )
+    months = models.JSONField(default=dict, help_text="{2026-11: {name: {ours, lagos}}}, UTC")
     differences = models.JSONField(
         default=list, help_text="[{what, why, ours, lagos, month}], empty if all agree"
     )

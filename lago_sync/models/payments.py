@@ -61,7 +61,8 @@ class AutoTopUp(models.Model):
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
-                condition=Q(package__isnull=False, credits=None) | Q(package=None, credits__gt=0),
+                condition=Q(package__isnull=False, credits=None)
+                | Q(package=None, credits__isnull=False, credits__gt=0),
                 name="auto_top_up_buys_one_thing",
             ),
             models.CheckConstraint(

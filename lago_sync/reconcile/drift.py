@@ -50,7 +50,8 @@ def settle(kind: Kind, found: Found, *, now: datetime) -> Drift:
         raise
     except (LagoRefused, DomainError) as error:
         return _leave(row, f"{error.message} {error.details.get('do', '')}".strip())
-    left = list(kind.judge([found.row]))
+    shown = kind.one(found.subject)
+    left = list(kind.judge([shown] if shown is not None else []))
     return _leave(row, left[0].do or _NOT_MENDED) if left else _close(row, now)
 
 

@@ -97,7 +97,7 @@ def _by_month(*tallies: Tally) -> dict[str, dict[str, dict[str, str]]]:
     for tally in tallies:
         for in_month, figures in tally.months().items():
             months.setdefault(in_month, {}).update({name: one.plain() for name, one in figures.items()})
-    return dict(sorted(months.items(), reverse=True))
+    return months
 
 
 def _subscriptions(organization: Organization) -> list[Difference]:

@@ -85,7 +85,7 @@ def _look_at(organization: Organization, now: datetime) -> Iterator[Line]:
     public_id = organization.public_id
     if customers.get(public_id) is None:
         what = "The portal has it as a customer of Lago, and Lago has none of this name"
-        lost = Found(kind="customer", subject=public_id, organization=public_id, what=what, do=_LOST, row={})
+        lost = Found(kind="customer", subject=public_id, organization=public_id, what=what, do=_LOST)
         yield _line(drift.note(lost, now=now))
         return
     before = _live(organization)

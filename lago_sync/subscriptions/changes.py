@@ -96,9 +96,9 @@ def facts(change: PlanChange) -> dict[str, Any]:
 def _begin(
     organization: Organization, by: Actor, now: datetime, is_same: Callable[[PlanChange], bool]
 ) -> PlanChange | None:
-    """Lock the organization; return the change under way if it is the caller's own, sent again after a crash.
+    """Lock the organization; return the change under way if it is the caller's own, sent again after one that failed.
 
-    Raises ChangeUnderWay for another's, another one, or one that somebody is telling Lago right now.
+    Raises ChangeUnderWay for another's, another one, or one that somebody tells Lago right now or is about to.
     """
     transactions.require()
     organizations.lock(organization)
@@ -106,7 +106,8 @@ def _begin(
     if under_way is None:
         return None
     is_free = under_way.leased_until is None or under_way.leased_until <= now
-    if is_free and under_way.made_by == by.public_id and is_same(under_way):
+    was_tried = under_way.attempts > 0
+    if is_free and was_tried and under_way.made_by == by.public_id and is_same(under_way):
         return under_way
     raise ChangeUnderWay(under_way)
 

@@ -164,7 +164,6 @@ def _shown(request: HttpRequest, found: LagoInvoice, *, refusal: str = "", statu
         "invoice": found,
         "line": _line(found, now),
         "fees": contents.lines(found),
-        "credits": contents.credits(found),
         "sums": contents.sums(found),
         "notes": listing.credit_notes_of(found),
         "purchase": listing.purchase_of(found),

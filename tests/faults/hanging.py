@@ -13,6 +13,10 @@ class Hanging:
 
     listener: socket.socket
     waiting: list[socket.socket] = field(default_factory=list)
+    taking: Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.taking = Thread(target=self._take, daemon=True)
 
     @property
     def url(self) -> str:
@@ -23,7 +27,16 @@ class Hanging:
         """How often somebody connected."""
         return len(self.waiting)
 
-    def take(self) -> None:
+    def end(self) -> None:
+        """Take nobody any more, and cut off whoever waits."""
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.taking.join(timeout=5)
+        self.listener.close()
+        for one in self.waiting:
+            one.close()
+
+    def _take(self) -> None:
         with suppress(OSError):
             while True:
                 self.waiting.append(self.listener.accept()[0])
@@ -34,12 +47,8 @@ def lago_that_hangs() -> Iterator[Hanging]:
     """Listen until the end; then whoever still waits is cut off."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         hanging = Hanging(listener)
-        taking = Thread(target=hanging.take, daemon=True)
-        taking.start()
+        hanging.taking.start()
         try:
             yield hanging
         finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            taking.join(timeout=5)
-            for one in hanging.waiting:
-                one.close()
+            hanging.end()

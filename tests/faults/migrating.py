@@ -42,7 +42,7 @@ def _by_balance(case: Any) -> None:
                 reference=str(uuid4()),
                 by=OPERATOR,
             )
-        purses._empty(wallet, case.row.from_external_id)
+        purses._empty(wallet.lago_id, case.row.from_external_id)
 
 
 def look(organizations: list[str]) -> list[dict[str, Any]]:

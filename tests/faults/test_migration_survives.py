@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+from tests.lago_sync.migration.story import silence
+
 pytestmark = pytest.mark.concurrency
 
 ACTS = "tests.faults.migrating"
@@ -18,6 +20,7 @@ class Old:
     def __init__(self, stage, lago, tag, count):
         self.stage, self.lago, self.tag, self.count = stage, lago, tag, count
         stage.do(f"{ACTS}:install")
+        silence(lago)
         for number in range(1, count + 1):
             self._make(f"user_{tag}_{number}")
         lago.drain()

@@ -7,7 +7,9 @@ def test_a_subscription_has_its_plans_values_unless_its_own_take_their_place(sho
     privileges = [{"code": "max", "value_type": "integer"}, {"code": "level", "value_type": "select", "config": {"select_options": ["low", "high"]}}]  # fmt: skip
     shop.post("features", feature={"code": "seats", "name": "Seats", "privileges": privileges})
     shop.post("features", feature={"code": "sso"})
-    assert shop.refused("POST", "features", json={"feature": {"code": "sso"}})[1] == {"code": ["value_already_exist"]}
+    assert shop.refused("POST", "features", json={"feature": {"code": "sso"}})[1] == {
+        "code": ["value_already_exist"]
+    }
     shop.plan("starter", 1900)
     shop.customer()
     shop.subscribe("starter")

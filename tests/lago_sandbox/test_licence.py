@@ -108,12 +108,17 @@ def test_alerts_are_taken_without_a_licence_and_looked_at_with_one(priced, recei
     priced.fill(wallet, "10")
     usage, purse = "subscriptions/sub_1/alerts", "customers/org_1/wallets/credits/alerts"
     of_units = {"alert_type": "billable_metric_current_usage_units", "billable_metric_code": "credits_used"}
-    of_units |= {"code": "units", "thresholds": [{"code": "some", "value": "5"}, {"value": "5", "recurring": True}]}
+    of_units |= {
+        "code": "units",
+        "thresholds": [{"code": "some", "value": "5"}, {"value": "5", "recurring": True}],
+    }
     priced.post(usage, alert=of_units)
     low = {"alert_type": "wallet_credits_ongoing_balance", "code": "low", "thresholds": [{"value": "4"}]}
     priced.post(purse, alerts=[low])
     assert priced.refused("POST", usage, json={"alert": of_units})[1] == {"code": ["value_already_exist"]}
-    assert priced.refused("POST", usage, json={"alert": of_units | {"alert_type": "x", "code": "y"}})[0] == 422
+    assert (
+        priced.refused("POST", usage, json={"alert": of_units | {"alert_type": "x", "code": "y"}})[0] == 422
+    )
     many = [{"value": str(number)} for number in range(21)]
     refused = priced.refused("POST", usage, json={"alert": of_units | {"code": "z", "thresholds": many}})
     assert refused[1] == {"thresholds": ["too_many_thresholds"]}
@@ -125,7 +130,9 @@ def test_alerts_are_taken_without_a_licence_and_looked_at_with_one(priced, recei
     priced.lago.settings(licence=True)
     priced.lago.advance(900)
     priced.lago.drain()
-    told = {one.body["triggered_alert"]["alert_code"]: one.body["triggered_alert"] for one in receiver.received}
+    told = {
+        one.body["triggered_alert"]["alert_code"]: one.body["triggered_alert"] for one in receiver.received
+    }
     assert [one["value"] for one in told["units"]["crossed_thresholds"]] == ["5", "5"]
     assert (told["low"]["current_value"], told["low"]["external_customer_id"]) == (3.0, "org_1")
     priced.lago.advance(900)

@@ -86,11 +86,21 @@ def test_credits_are_voided_up_to_the_balance(shop):
     shop.customer()
     wallet = shop.wallet()
     shop.fill(wallet, "45")
-    given = {"wallet_id": wallet["lago_id"], "voided_credits": "20.5", "metadata": [{"key": "refund", "value": "r1"}]}
+    given = {
+        "wallet_id": wallet["lago_id"],
+        "voided_credits": "20.5",
+        "metadata": [{"key": "refund", "value": "r1"}],
+    }
     [row] = shop.post("wallet_transactions", wallet_transaction=given)["wallet_transactions"]
-    assert (row["transaction_status"], row["transaction_type"], row["status"]) == ("voided", "outbound", "settled")
+    assert (row["transaction_status"], row["transaction_type"], row["status"]) == (
+        "voided",
+        "outbound",
+        "settled",
+    )
     assert shop.balance(wallet) == "24.5"
-    refused = shop.refused("POST", "wallet_transactions", json={"wallet_transaction": given | {"voided_credits": "24.6"}})
+    refused = shop.refused(
+        "POST", "wallet_transactions", json={"wallet_transaction": given | {"voided_credits": "24.6"}}
+    )
     assert refused == (422, {"voided_credits": ["insufficient_credits"]})
     path = f"wallets/{wallet['lago_id']}/wallet_transactions"
     [found] = shop.get(path, **{"metadata[refund]": "r1"})["wallet_transactions"]

@@ -25,7 +25,9 @@ def test_b57_each_class_has_its_limit_and_every_answer_its_headers(sold):
     assert (refused.status_code, refused.headers["X-RateLimit-Limit"]) == (429, "3")
     assert 1 <= int(refused.headers["X-RateLimit-Reset"]) <= 30
     assert "Retry-After" not in refused.headers
-    asked = [sold.lago.api("GET", "customers/org_1/current_usage", params=usage).status_code for _ in range(3)]
+    asked = [
+        sold.lago.api("GET", "customers/org_1/current_usage", params=usage).status_code for _ in range(3)
+    ]
     assert asked == [200, 200, 429]
     batch = {"events": [event["event"]]}  # the class that it belongs to is not told: the narrow one
     assert [sold.lago.api("POST", "events/batch", json=batch).status_code for _ in range(2)] == [200, 429]
@@ -81,7 +83,10 @@ def test_b40_older_lagos_allow_one_wallet(sold):
     sold.lago.settings(wallet_limit=1)
     sold.wallet()
     wallet = {"external_customer_id": "org_1", "rate_amount": "1", "currency": "USD"}
-    assert sold.refused("POST", "wallets", json={"wallet": wallet}) == (422, {"customer": ["wallet_limit_reached"]})
+    assert sold.refused("POST", "wallets", json={"wallet": wallet}) == (
+        422,
+        {"customer": ["wallet_limit_reached"]},
+    )
 
 
 def test_b51_the_total_of_invoices_may_be_old_except_on_the_last_page(sold):

@@ -5,8 +5,9 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from lago_sync.models import AutoTopUp, LagoCustomer, Package, Purchase, Refund
+from lago_sync.models import AutoTopUp, CustomerMigration, LagoCustomer, Package, PlanChange, Provision, Purchase, Refund
 from tests.factories import orgs
+from tests.lago_sync.invoices.story import mirrored
 
 pytestmark = pytest.mark.django_db
 
@@ -98,3 +99,45 @@ def test_a_customer_of_lago_is_one_organizations():
         fresh = {"lago_id": uuid4(), "wallet_id": uuid4()} | {column: getattr(made, column)}
         with pytest.raises(IntegrityError, match=column), transaction.atomic():
             LagoCustomer.objects.create(organization=other, currency="USD", **fresh)
+
+
+def test_a_migration_is_of_a_known_status_and_once_a_customer_and_a_line_is_provisioned_once():
+    row = CustomerMigration.objects.create(
+        from_external_id="user_1", organization_public_id="org_1", organization_name="One", made_by="u"
+    )
+    refused("migration_status_is_known", change(row, "status = 'lost'"), row.pk)
+    for table, constraint, one in (
+        ("lago_sync_customermigration", "from_external_id", row),
+        ("lago_sync_provision", "name_key", Provision.objects.create(name_key="line", made_by="u")),
+    ):
+        names = ", ".join(field.column for field in one._meta.concrete_fields if not field.primary_key)
+        refused(constraint, f"INSERT INTO {table} ({names}) SELECT {names} FROM {table}")
+
+
+def test_the_mail_of_an_invoice_is_known_and_due_while_it_waits():
+    row = mirrored(orgs.team())
+    for constraint, assignment in (
+        ("lago_invoice_mail_is_known", "mail = 'lost'"),
+        ("lago_invoice_mail_is_due", "mail = 'pending', mail_due_at = NULL"),
+    ):
+        refused(constraint, change(row, assignment), row.pk)
+
+
+def test_a_change_of_plan_is_of_a_known_kind_says_when_it_ended_and_is_under_way_alone():
+    row = PlanChange.objects.create(organization=orgs.team(), kind="upgrade", made_by="usr_1")
+    for constraint, assignment in (
+        ("plan_change_kind_is_known", "kind = 'sideways'"),
+        ("plan_change_ended_says_when", "status = 'applied'"),
+        ("plan_change_ended_says_when", "status = 'refused'"),
+        ("plan_change_ended_says_when", "ended_at = now()"),
+        ("plan_change_ended_says_when", "status = 'lost'"),
+    ):
+        refused(constraint, change(row, assignment), row.pk)
+    twin = (
+        "INSERT INTO lago_sync_planchange (id, organization_id, kind, from_plan_code, plan_code, billing_time, price_change, "
+        "status, made_by, made_by_kind, created_at, due_at, attempts, last_error, ended_at) SELECT %s, organization_id, 'cancel', "
+        "'', '', '', '{}', %s, made_by, '', now(), now(), 0, '', CASE WHEN %s THEN now() END FROM lago_sync_planchange"
+    )
+    refused("plan_change_one_at_a_time", twin, uuid4(), "pending", False)
+    with connection.cursor() as cursor:
+        cursor.execute(twin, (uuid4(), "refused", True))  # one that has ended stands beside it

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -28,7 +29,7 @@ from tests.factories import orgs
 pytestmark = pytest.mark.django_db
 
 
-def kinds(guard):
+def kinds(guard):  # noqa: C901 - ten small views
     """Return one view of each kind behind the guard, each answering "in"."""
 
     @guard
@@ -102,7 +103,7 @@ def ask(view, user=None, *, key="", accept="application/json", **named):
     return answer.render() if hasattr(answer, "render") else answer
 
 
-def error(answer) -> dict:
+def error(answer) -> dict[str, Any]:
     return json.loads(answer.content)["error"]
 
 

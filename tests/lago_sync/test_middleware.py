@@ -46,7 +46,7 @@ def send(user=None, *, status=200, said=None, path="/v1/chat", kwargs=None, view
     return answer
 
 
-def recorded() -> list[dict]:
+def recorded() -> list[dict[str, str]]:
     return [row.payload["properties"] | {"code": row.code} for row in OutboxEvent.objects.order_by("pk")]
 
 

@@ -217,9 +217,9 @@ def test_usage_that_cannot_be_counted_is_refused_by_field_and_its_moment_is_read
 
 def test_recording_asks_lago_nothing_and_is_kept_or_lost_with_the_callers_transaction(team, settings):
     settings.LAGO_API_URL, settings.LAGO_API_KEY = "", ""
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         lago_sync.record_api_call(team, "lost", "/")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert lago_sync.record_api_call(team, "kept", "/")
     assert [row.transaction_id for row in OutboxEvent.objects.all()] == ["kept"]
 

@@ -22,7 +22,7 @@ def test_every_call_can_be_awaited_in_a_running_loop(lago, settings):  # noqa: F
     installing.install(webhook_url=guard.webhook_url(), now=timezone.now())
     owner = orgs.user("Ada", email="ada@new.example").public_id
 
-    async def day() -> None:
+    async def day():
         assert await aio.is_org_customer("org_new")
         assert (await aio.check_lago_health())["status"] == "healthy"
         made = await aio.create_org_customer("org_new", "New", "bills@new.example", user_id=owner)
@@ -70,7 +70,7 @@ def test_a_loop_of_its_own_leaves_one_connection_and_survives_that_the_server_cl
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 
-    async def work() -> None:
+    async def work():
         read = [aio.get_customer("org_unknown") for _ in range(40)]
         assert await asyncio.gather(*read) == [None] * 40
 

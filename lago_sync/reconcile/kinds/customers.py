@@ -36,7 +36,6 @@ def judge(rows: list[Json]) -> Iterator[Found]:
             kind="customer",
             subject=organization.public_id,
             organization=organization.public_id,
-            row=row,
         )
         if link is None:
             repair = partial(_link, organization)

@@ -35,7 +35,6 @@ def judge(rows: list[Json]) -> Iterator[Found]:
             subject=row["lago_id"],
             organization=organization.public_id,
             what=_what(row, mirrored),
-            row=row,
             repair=partial(_look, organization, UUID(row["lago_id"])),
         )
 
@@ -58,7 +57,6 @@ def judge_payments(rows: list[Json]) -> Iterator[Found]:
                 subject=row["lago_id"],
                 organization=organization.public_id,
                 what=f"Lago has a payment of {', '.join(row.get('invoice_numbers') or row['invoice_ids'])}, unpaid here",
-                row=row,
                 repair=partial(_look, organization, missed[0]),
             )
 

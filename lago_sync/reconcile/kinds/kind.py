@@ -16,16 +16,12 @@ SHORTLY: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One difference: of what, whose (public id), and either how it is repaired or what a person does about it.
-
-    `row` is Lago's side, which is looked at again after the repair.
-    """
+    """One difference: of what, whose (public id), and either how it is repaired or what a person does about it."""
 
     kind: str
     subject: str
     organization: str
     what: str
-    row: Json
     do: str = ""
     repair: Callable[[datetime], object] | None = None
 

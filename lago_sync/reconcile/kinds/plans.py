@@ -24,7 +24,6 @@ def judge(rows: list[Json]) -> Iterator[Found]:
             subject=row["code"],
             organization="",
             what=_what(row, mirrored),
-            row=row,
             repair=_refresh,
         )
 

@@ -30,7 +30,6 @@ def judge(rows: list[Json]) -> Iterator[Found]:
             subject=str(row["external_id"])[:128],
             organization=organization.public_id,
             what=_what(row, mirrored),
-            row=row,
             repair=partial(_refresh, organization),
         )
 

@@ -30,7 +30,7 @@ def judge(rows: list[Json]) -> Iterator[Found]:
         row = ours[public_id]
         if str(link.wallet_id) == row["lago_id"]:
             continue
-        found = partial(Found, kind="wallet", subject=row["lago_id"], organization=public_id, row=row)
+        found = partial(Found, kind="wallet", subject=row["lago_id"], organization=public_id)
         if link.wallet_id is None:
             yield found(what="Lago has a wallet that the portal does not know", repair=partial(_know, link))
         else:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from credits.reports import figures, system
 from lago_sync.models import HealthCheck, Identity, LagoSubscription, OutboxEvent, Purchase, WebhookMessage
-from orgs.models import Organization, User
+from orgs.models import Organization, Subscription, User
 from tests.billing_portal.dashboards.story import Team, person, sign_in
 from tests.billing_portal.dashboards.test_pages import key_figure, text_of
 
@@ -131,7 +131,6 @@ class TestFigures:
         page = text_of(staff.get(SYSTEM))
         assert "No usage in these days" in page
         assert "Nothing was sold yet" in page
-        assert "Nothing to compare yet" in page
 
 
 class TestMoney:
@@ -155,8 +154,10 @@ class TestMoney:
                 billing_time="anniversary", status="active", started_at=now, ended_at=ended, period_start=now,
                 period_end=now + timedelta(days=30), synced_at=now,
             )  # fmt: skip
-        [line] = staff.get(SYSTEM).context["page"].money_lines
-        assert line.recurring == 1900 + 1583
+        for status, due, counted in (("active", None, 3483), ("past_due", now, 3483), ("canceled", None, 0), ("paused", None, 0), ("trialing", None, 0)):  # fmt: skip
+            Subscription.objects.update(status=status, past_due_since=due)
+            lines = staff.get(SYSTEM).context["page"].money_lines
+            assert sum(line.recurring for line in lines) == counted, status
 
 
 class TestLago:
@@ -242,20 +243,6 @@ class TestLago:
         assert "Lago has a second top-up under this key." in text_of(page)
         for link in re.findall(r'href="([^"]*/purchase/(?:\?[^"]*)?)"', page.content.decode()):
             assert staff.get(link.replace("&amp;", "&")).status_code == 200
-
-    def test_shows_the_books_of_each_organization_beside_lagos(self, acme: Team, staff: Client):
-        globex = Team.made("Globex")
-        agree = {"top_ups": {"ours": "2", "lagos": "2"}, "consumed_by_invoices": {"ours": "0", "lagos": "0"}, "event_credits": {"ours": "250.75", "lagos": "250.75"}}  # fmt: skip
-        Identity.objects.create(organization=acme.organization, checked_at=timezone.now(), figures=agree)
-        Identity.objects.create(
-            organization=globex.organization, checked_at=timezone.now(), figures={},
-            differences=[{"what": "A top-up that nobody ordered", "why": "Look at it.", "ours": "0", "lagos": "1"}],
-        )  # fmt: skip
-        page = text_of(staff.get(SYSTEM))
-        assert "Acme 2 2 0 250.75 250.75" in page
-        assert "A top-up that nobody ordered here 0, Lago 1" in page
-        assert "Books differ from Lago." in page
-        assert page.index("A top-up that nobody ordered") < page.index("Acme 2 2 0")
 
     def test_is_never_asked_by_the_page(self, acme: Team, staff: Client, monkeypatch):
         def asked(*_args, **_kwargs):

@@ -133,7 +133,7 @@ class TestAutoTopUp:
         card(scene)
         path = f"{scene.credits}/auto-top-up"
         for change, field in (
-            ({"threshold": 5}, "threshold"),
+            ({"threshold": 5.5}, "threshold"),
             ({"threshold": "-1"}, "threshold"),
             ({"is_on": "yes"}, "is_on"),
             ({"package_code": "none"}, "package_code"),

@@ -138,6 +138,45 @@ class TestCustomer:
             LagoCustomer.objects.create(organization=other, lago_id=row.lago_id, currency="USD")
 
 
+class TestChangedDetails:
+    def change(self, team, **fields):
+        Organization.objects.filter(pk=team.pk).update(**fields)
+
+    def test_reach_lago_once_and_what_was_emptied_is_emptied_there(self, lago, team):
+        link(team)
+        assert linking.tell_changes() == 0  # nothing was changed since it was made
+        self.change(team, legal_name="Acme SE", tax_number="")
+        assert linking.tell_changes() == 1
+        found = customer_at(lago, team)
+        assert (found["legal_name"], found["tax_identification_number"]) == ("Acme SE", None)
+        assert len(found["metadata"]) == 3  # not sent again, and kept
+        assert linking.tell_changes() == 0
+
+    def test_that_the_portal_never_had_are_left_to_lago(self, lago):
+        bare = make.team("Bare")
+        link(bare)
+        lago.api(
+            "POST", "customers", json={"customer": {"external_id": bare.public_id, "legal_name": "By hand"}}
+        )
+        self.change(bare, billing_email="bills@bare.example")
+        assert linking.tell_changes() == 1
+        found = customer_at(lago, bare)
+        assert (found["email"], found["legal_name"]) == ("bills@bare.example", "By hand")
+
+    def test_wait_while_lago_is_away_and_one_that_is_refused_stops_no_other(self, lago, team, settings):
+        other = make.team("Other")
+        for one in (team, other):
+            link(one)
+            self.change(one, name=f"New {one.name}")
+        settings.LAGO_API_URL = "http://127.0.0.1:9"
+        assert linking.tell_changes() == 0
+        settings.LAGO_API_URL = lago.url
+        lago.faults({"method": "POST", "path": "customers", "times": 1, "status": 422, "body": '{"status":422,"code":"validation_errors"}'})  # fmt: skip
+        assert linking.tell_changes() == 2
+        assert [customer_at(lago, one)["name"] for one in (team, other)] == ["Acme", "New Other"]
+        assert linking.tell_changes() == 0  # what was refused waits for the next change
+
+
 class TestWallet:
     def test_is_restricted_empty_and_at_rate_one(self, lago, team):
         row = with_wallet(team)

@@ -58,7 +58,7 @@ class TestRefresh:
         assert (note.invoice_id, note.reason) == (old.pk, "order_change")
         assert listing.credit_notes_of(old) == [note]
         assert sum(one.amount_cents for one in contents.credits(new)) == note.total_amount_cents > 0
-        assert [one.name for one in contents.sums(new)] == ["Fees", "Credit notes"]
+        assert [one.name for one in contents.sums(new)] == ["Fees", f"Credit note {note.number}"]
         assert sum(one.amount_cents for one in contents.sums(new)) == new.total_amount_cents
 
     def test_asks_nobody_about_an_organization_that_is_not_at_lago(self, db, settings):

@@ -1,13 +1,21 @@
 """Paying an invoice: the provider's page, and the stored card charged again, refused in words where there is nothing to do."""
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from kit import transactions
+from kit.errors import Conflict
+from lago_sync import tasks
 from lago_sync.errors import LagoUnavailable
 from lago_sync.invoices import mirror, payments
 from lago_sync.invoices.payments import NotPayable
+from lago_sync.subscriptions import plans
 from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent
+from orgs.models import PlanFee
+from tests.factories import orgs
+from tests.lago_sync.purchases.story import Shop
 
 pytestmark = pytest.mark.django_db
 OLIVE = Actor(kind="user", public_id="usr_olive")
@@ -93,3 +101,62 @@ class TestChargingAgain:
         unpaid.lago.drain()
         unpaid.refresh()
         assert unpaid.first.payment_status == "succeeded"
+
+
+class TestMarkingAsPaid:
+    """Money that came past Lago: noted with who, where and why, then Lago is told, and its answer counts."""
+
+    def marked(self, billed, row, **given):
+        terms = {"reference": "transfer 77", "reason": "Bank statement of 3 May", "by": OLIVE} | given
+        with transactions.durable():
+            return payments.mark_paid(invoice=row, **terms)
+
+    def test_pays_at_lago_and_brings_the_plans_credits(self, unpaid, settings):
+        settings.LAGO_PAYMENT_PROVIDER = ""
+        row = unpaid.first
+        self.marked(unpaid, row)
+        assert unpaid.first.payment_status == "pending", "Lago has not confirmed it"
+        tasks.tell_paid(str(row.pk))
+        tasks.tell_paid(str(row.pk))
+        assert unpaid.first.payment_status == "succeeded"
+        assert unpaid.first.total_due_amount_cents == 0, "Lago keeps it as due where it was marked by hand"
+        plans.refresh(organization=unpaid.organization, now=unpaid.now())
+        assert PlanFee.objects.filter(reference=row.number).count() == 1
+        event = AuditEvent.objects.get(action="invoice.marked_paid")
+        assert event.after == {
+            "number": row.number,
+            "reference": "transfer 77",
+            "reason": "Bank statement of 3 May",
+        }
+        with pytest.raises(NotPayable):
+            self.marked(unpaid, unpaid.first)
+
+    def test_is_done_by_staff_in_the_admin_and_beside_a_provider_only_where_that_is_said(
+        self, unpaid, monkeypatch, django_capture_on_commit_callbacks
+    ):
+        told, row = [], unpaid.first
+        monkeypatch.setattr(tasks, "enqueue_tell_paid", told.append)
+        staff = Client()
+        staff.force_login(orgs.system_admin())
+        form = {
+            "action": "mark_paid",
+            "_selected_action": [str(row.pk)],
+            "apply": "1",
+            "reference": "t",
+            "reason": "r",
+        }
+        path = "/admin/lago_sync/lagoinvoice/"
+        for more, expected in (({}, []), ({"beside_provider": "on"}, [row.pk])):
+            with django_capture_on_commit_callbacks(execute=True):
+                assert staff.post(path, form | more).status_code == 302
+            assert told == expected
+        assert staff.get(path, {"q": row.number}).status_code == 200
+        assert staff.get(f"{path}{row.pk}/change/").status_code == 200
+        assert staff.get("/admin/lago_sync/lagocreditnote/").status_code == 200
+
+    def test_of_a_purchase_is_the_purchases(self, installed):
+        shop = Shop(installed)
+        purchase = shop.waiting()
+        row = mirror.refresh_one(invoice_id=purchase.invoice_id, now=timezone.now())
+        with pytest.raises(Conflict, match="mark the purchase"):
+            self.marked(shop, row, beside_provider=True)

@@ -64,7 +64,7 @@ def test_a_list_is_shown_then_done_then_proved(two, tmp_path, capsys):
     run("--mapping-file", mapping, "--execute", "--verify", "--report", report)
     two.lago.drain()
     assert "Migrating [" in capsys.readouterr().err
-    rows = list(csv.DictReader(report.open()))
+    rows = list(csv.DictReader(report.read_text().splitlines()))
     assert [(one["status"], one["wallet_credits"]) for one in rows] == [
         ("verified", "1000"),
         ("verified", "200"),

@@ -1,13 +1,17 @@
 """Staff in the admin: packages are edited and each edit is in the audit log; purchases are seen, looked at, unflagged."""
 
+from uuid import uuid4
+
 import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from lago_sync import tasks
-from lago_sync.models import Package, Purchase
+from lago_sync.models import Package, Purchase, Refund
 from orgs.audit.models import AuditEvent
+from tests.factories import credits as books
 from tests.factories import orgs
 from tests.lago_sync.purchases.story import custom, ordered
 
@@ -110,3 +114,54 @@ class TestPurchases:
         client = Client()
         client.force_login(orgs.user())
         assert client.get(PURCHASES).status_code == 302
+
+
+class TestActs:
+    """Marking as paid and refunding: asked for on a page of their own, with reference and reason."""
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        found = []
+        monkeypatch.setattr(tasks, "enqueue_advance", found.append)
+        monkeypatch.setattr(tasks, "enqueue_refunds", lambda: found.append("refunds"))
+        return found
+
+    def test_one_is_marked_as_paid_and_lago_is_told(
+        self, staff, purchase, told, settings, django_capture_on_commit_callbacks
+    ):
+        settings.LAGO_PAYMENT_PROVIDER = "stripe"
+        Purchase.objects.update(status="awaiting_payment", wallet_transaction_id=uuid4(), wallet_id=uuid4())
+        rows = {"action": "mark_paid", "_selected_action": [str(purchase.pk)]}
+        asked = staff.post(PURCHASES, rows)
+        assert "Mark purchases as paid" in asked.content.decode()
+        assert "$45.00" in asked.content.decode()
+        given = rows | {"apply": "1", "reference": "SEPA 1", "reason": "transfer"}
+        assert staff.post(PURCHASES, given | {"reference": ""}).status_code == 422
+        beside = staff.post(PURCHASES, given)
+        assert "payment provider" in str(list(get_messages(beside.wsgi_request))[-1])
+        assert Purchase.objects.get().marked_paid_by == ""
+        with django_capture_on_commit_callbacks(execute=True):
+            staff.post(PURCHASES, given | {"beside_provider": "on"})
+        kept = Purchase.objects.get()
+        assert (kept.payment_reference, kept.marked_paid_because) == ("SEPA 1", "transfer")
+        assert told == [purchase.pk]
+
+    def test_one_is_refunded_once_and_listed(self, staff, purchase, told, django_capture_on_commit_callbacks):
+        granted = books.grant(
+            purchase.organization, purchase.credits, source="purchase", reference=purchase.key
+        )
+        at_lago = {name: uuid4() for name in ("wallet_transaction_id", "wallet_id", "invoice_id")}
+        Purchase.objects.update(
+            status="completed", grant_id=granted.pk, completed_at=timezone.now(), **at_lago
+        )
+        given = {
+            "action": "refund", "_selected_action": [str(purchase.pk)], "apply": "1", "credits": "1,000",
+            "reference": "re_1", "reason": "mistake",
+        }  # fmt: skip
+        with django_capture_on_commit_callbacks(execute=True):
+            for _ in range(2):
+                staff.post(PURCHASES, given)
+        made = Refund.objects.get()
+        assert (made.credits, made.amount_cents, made.withdrawn) == (1000, 900, 1000)
+        assert told == ["refunds", "refunds"]
+        assert "re_1" in staff.get("/admin/lago_sync/refund/").content.decode()
