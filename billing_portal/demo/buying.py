@@ -14,7 +14,7 @@ from billing_portal.demo.history import DAYS
 from kit import transactions
 from lago_sync.client import invoices
 from lago_sync.models import LagoCustomer, LagoSubscription, Purchase
-from lago_sync.purchases import advancing, orders
+from lago_sync.purchases import abandoning, advancing, orders, refunds, voids
 from lago_sync.subscriptions import plans
 from orgs.audit.events import SYSTEM, Actor
 from orgs.models import Organization, User
@@ -51,9 +51,39 @@ def _buy(lists: Sequence[Shopping]) -> None:
     _advance(placed)
     for purchase, order in placed:
         purchase.refresh_from_db()
-        if order.outcome and purchase.invoice_id and purchase.status == Purchase.Status.AWAITING_PAYMENT:
-            payments.settle(invoice=str(purchase.invoice_id), outcome=order.outcome)
+        if purchase.invoice_id and purchase.status == Purchase.Status.AWAITING_PAYMENT:
+            _end(purchase, order)
     _advance(placed)
+    for purchase, order in placed:
+        _refund(purchase, order)
+
+
+def _end(purchase: Purchase, order: Order) -> None:
+    if order.outcome == "give_up":
+        with transactions.durable():
+            abandoning.give_up(purchase=purchase, by=_buyer(purchase), now=timezone.now())
+    elif order.outcome:
+        payments.settle(invoice=str(purchase.invoice_id), outcome=order.outcome)
+
+
+def _refund(purchase: Purchase, order: Order) -> None:
+    """Give back a part of a purchase, once: its reference is the demo's own."""
+    if order.refund:
+        purchase.refresh_from_db()
+        with transactions.durable():
+            refunds.refund(
+                purchase=purchase,
+                credits=Decimal(order.refund),
+                reference="demo",
+                reason="Ordered a package too many.",
+                by=SYSTEM,
+                now=timezone.now(),
+            )
+        voids.tell_due(now=timezone.now())
+
+
+def _buyer(purchase: Purchase) -> Actor:
+    return Actor(kind="user", public_id=purchase.made_by)
 
 
 def _shopping(made: dict[str, Organization]) -> Iterator[Shopping]:

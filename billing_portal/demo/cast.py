@@ -60,7 +60,19 @@ class Order:
 
     what: str
     outcome: str = "pay"
-    """`pay` or `decline` on the payment page, or nothing yet: it waits for payment."""
+    """`pay` or `decline` on the payment page, `give_up` by its buyer, or nothing yet: it waits for payment."""
+    refund: str = ""
+    """Credits of it that staff refunded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopUp:
+    """What a team buys by itself below a threshold, and for how much at most, in minor units."""
+
+    below: str
+    package: str
+    day_cap_cents: int
+    month_cap_cents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,10 @@ class Team:
     wishes: tuple[Wish, ...] = ()
     alert_below: str = ""
     """When those who share out the organization's pool are told."""
+    has_card: bool = False
+    top_up: TopUp | None = None
+    next_plan: str = ""
+    """What it has planned to be on after the present period."""
 
 
 EXTRAS: Final = tuple(
@@ -205,6 +221,8 @@ TEAMS: Final = (
             ),
         ),
         alert_below="30000",
+        has_card=True,
+        top_up=TopUp(below="5000", package="credits-10000", day_cap_cents=16_000, month_cap_cents=40_000),
     ),
     Team(
         slug="sprout",
@@ -228,14 +246,16 @@ TEAMS: Final = (
         plan="professional",
         orders=(
             Order(what="credits-10000"),
-            Order(what="credits-10000"),
+            Order(what="credits-10000", refund="2500"),
             Order(what="credits-5000", outcome="decline"),
+            Order(what="credits-1000", outcome="give_up"),
         ),
         members=(
             Member(email="outsider@globex.example", role="owner", daily_calls=5),
             Member(email="consultant@example.com", daily_calls=3),
         ),
         time_zone="America/New_York",
+        next_plan="starter",
     ),
 )
 

@@ -19,6 +19,14 @@ def settle(*, invoice: str, outcome: str) -> None:
     _tell(outcome, {"invoice_id": invoice})
 
 
+def store_card(*, page: str) -> None:
+    """Store a test card on the page that Lago gave for it, as a person does with its one button."""
+    browser = requests.Session()
+    browser.get(page, timeout=_SECONDS).raise_for_status()
+    form = {"csrfmiddlewaretoken": browser.cookies["lago_sandbox_csrf"]}
+    browser.post(page, data=form, timeout=_SECONDS).raise_for_status()
+
+
 def wait() -> None:
     """Return when the sandbox has done all it had to do."""
     _tell("drain", {})

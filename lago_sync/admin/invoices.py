@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -49,6 +49,7 @@ class LagoInvoiceAdmin(ActingAdmin[LagoInvoice]):
         "organization": ("public_id__exact", "slug__startswith")
     }
     ordering = ("-issuing_date", "-lago_id")
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = ("look_at_lago", "mark_paid")
 
     @admin.action(description="Look at Lago now", permissions=["view"])

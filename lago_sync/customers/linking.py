@@ -49,6 +49,7 @@ def ensure_customer(
                     lago_id=made["lago_id"],
                     currency=made.get("currency") or organization.currency,
                     created_at=now,
+                    facts_digest=_digest(organization),
                     body=_plain(made),
                     synced_at=now,
                 )
@@ -114,6 +115,7 @@ def tell_changes() -> int:
             tell_change(customer=customer)
         except LagoRefused as refusal:
             logger.error("the billing details of %s: %s", customer.organization.public_id, refusal.message)  # noqa: TRY400 - no trace is needed
+            _note_told(customer)
         except LagoIntegrationError:
             break
         told += 1
@@ -127,11 +129,14 @@ def tell_change(*, customer: LagoCustomer) -> Json:
 
     Raises LagoUnavailable, LagoRefused.
     """
-    digest = _digest(customer.organization)
     shown = customers.upsert(_facts_to_change(customer))
-    with transactions.durable():
-        LagoCustomer.objects.filter(pk=customer.pk).update(facts_digest=digest)
+    _note_told(customer)
     return shown
+
+
+def _note_told(customer: LagoCustomer) -> None:
+    with transactions.durable():
+        LagoCustomer.objects.filter(pk=customer.pk).update(facts_digest=_digest(customer.organization))
 
 
 def _facts_to_change(customer: LagoCustomer) -> dict[str, Any]:

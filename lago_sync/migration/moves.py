@@ -5,8 +5,8 @@ when the next one begins (reference/lago.md §2.4). So the new one carries on th
 before that to end with its period, so that whatever dies in between, only one of them is ever renewed.
 """
 
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from lago_sync.client.transport import Json
 from lago_sync.errors import LagoIntegrationError
 from lago_sync.migration import standing
 from lago_sync.migration.standing import Standing
+from lago_sync.subscriptions.mirror import TRIAL
 
 CARRY_ON: Final = "carry on"
 ANEW: Final = "anew"
@@ -64,6 +65,10 @@ class Move:
         if now + _MARGIN > standing.instant(self.period_end):
             raise Waits("Its billing period is about to end. Run this again tomorrow.")
 
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether the customer wanted it to end by the day of `now`: then there is none to go on."""
+        return bool(self.ending_at) and standing.instant(self.ending_at).date() <= now.astimezone(UTC).date()
+
     @property
     def stops_at(self) -> datetime:
         """When the old one's next period would begin: it ends then by itself, before that is billed."""
@@ -97,6 +102,8 @@ def decide(found: Standing, *, now: datetime) -> Move | None:
         void=tuple(_unpaid_of_period(found, one)) if began_today and one["plan_amount_cents"] else (),
     )
     move.refuse_late(now)
+    if move.plan_code == TRIAL and not move.ending_at:  # a trial never renews, whoever started it
+        return replace(move, ending_at=move.stops_at.isoformat())
     return move
 
 

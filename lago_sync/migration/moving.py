@@ -41,7 +41,7 @@ def stop_renewals(case: Case) -> None:
 def start(case: Case) -> None:
     """Start the organization's subscription on the same plan, so that it is billed first when the paid period is over."""
     move = case.move
-    if move is None:
+    if move is None or move.is_over(case.lagos_now):
         plans.refresh(organization=case.organization, now=case.now)
         return
     ours = plans.external_id(case.organization)
@@ -63,8 +63,10 @@ def start(case: Case) -> None:
 def end(case: Case) -> None:
     """End the old subscription now that the new one lives: paid days give no credit, priced use is invoiced once."""
     move = case.move
-    one = subscriptions.get(move.external_id) if move is not None else None
-    if move is None or one is None or one["lago_id"] != move.lago_id:
+    if move is None or move.is_over(case.lagos_now):
+        return
+    one = subscriptions.get(move.external_id)
+    if one is None or one["lago_id"] != move.lago_id:
         return
     external_id = str(case.customer["external_id"])
     used = customers.current_usage(external_id, external_subscription_id=move.external_id) or {}

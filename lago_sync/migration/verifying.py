@@ -29,7 +29,7 @@ def differences(row: CustomerMigration) -> list[str]:
     kept = row.facts.get("move")
     return [
         *_of_old(row, old),
-        *(_of_subscription(row.organization, Move.read(kept)) if kept else ()),
+        *(_of_subscription(row, row.organization, Move.read(kept)) if kept else ()),
         *(_of_fees(row, row.organization, Move.read(kept)) if kept else ()),
         *_of_credits(row, row.organization),
     ]
@@ -45,7 +45,7 @@ def _of_old(row: CustomerMigration, old: Json) -> Iterator[str]:
         yield "The old customer does not say where it went."
 
 
-def _of_subscription(organization: Organization, move: Move) -> Iterator[str]:
+def _of_subscription(row: CustomerMigration, organization: Organization, move: Move) -> Iterator[str]:
     """Yield what is wrong with the new subscription; one that has been changed or has ended since is in order."""
     ours = plans.external_id(organization)
     try:
@@ -56,7 +56,8 @@ def _of_subscription(organization: Organization, move: Move) -> Iterator[str]:
         if refusal.http_status != 404:
             raise
         found = []
-    if not any(one["external_id"] == ours for one in found):
+    is_over = move.is_over(row.ended_at or row.started_at)
+    if not is_over and not any(one["external_id"] == ours for one in found):
         yield f"Lago has no subscription {ours} on {move.plan_code}."
     live = {str(one["lago_id"]) for one in found if one["status"] == "active"}
     here = LagoSubscription.objects.filter(organization=organization, ended_at=None).values_list(

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             model_name="outboxevent",
             index=models.Index(
                 condition=~Q(code="credits_used"),
-                fields=["organization", "code", "created_at"],
+                fields=["organization", "created_at", "code"],
                 name="outbox_other_events",
             ),
         ),

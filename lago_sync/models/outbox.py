@@ -68,7 +68,7 @@ class OutboxEvent(models.Model):
             models.Index(fields=["id"], condition=Q(state="dead"), name="outbox_dead"),
             models.Index(fields=["bundle"], condition=Q(state="bundled"), name="outbox_by_bundle"),
             models.Index(
-                fields=["organization", "code", "created_at"],
+                fields=["organization", "created_at", "code"],
                 condition=~Q(code="credits_used"),
                 name="outbox_other_events",
             ),

@@ -45,7 +45,7 @@ def recorded(*, organization: str, since: datetime, at_most: int, code: str = ""
     """Return how many events that are no charges were recorded for an organization since then, counted up to `at_most`."""
     rows = OutboxEvent.objects.filter(organization=organization, created_at__gte=since)
     rows = rows.filter(code=code) if code else rows
-    return rows.exclude(code=CREDITS_USED)[:at_most].count()
+    return rows.exclude(code=CREDITS_USED).order_by("created_at")[:at_most].count()
 
 
 def _first_row(since: datetime) -> int:

@@ -83,10 +83,12 @@ def add_event(
         return False
     row = (organization.public_id, lagos, json.dumps(payload))
     kept = _kept(organization.public_id, transaction_id)
-    if _insert(kept, row):
+    if lagos != CREDITS_USED and _insert(kept, row):
         return True
     if OutboxEvent.objects.filter(transaction_id=kept, organization=organization.public_id).exists():
         return False
+    if lagos == CREDITS_USED:
+        raise ValidationError(code="is for charges alone: charge the credits, and Lago is told.")
     return _insert(_digest(organization.public_id, transaction_id), row)
 
 
@@ -112,8 +114,6 @@ def _check(code: str, transaction_id: str, payload: dict[str, Any], at: datetime
     wrong = {}
     if not 0 < len(code) <= _LONGEST_CODE or not code.isascii() or not code.isprintable():
         wrong["code"] = "must be an event code of Lago's."
-    elif code == CREDITS_USED:
-        wrong["code"] = "is for charges alone: charge the credits, and Lago is told."
     if not 0 < len(transaction_id) <= _LONGEST_ID or not _is_visible(transaction_id):
         wrong["transaction_id"] = f"must have 1 to {_LONGEST_ID} printable ASCII characters."
     if payload["properties"] is None or len(json.dumps(payload).encode()) > _PROPERTIES_BYTES:

@@ -16,6 +16,9 @@ from kit import transactions
 from lago_sync.client import organization
 from lago_sync.errors import LagoUnavailable
 from lago_sync.models import WebhookKey
+from orgs.audit import events
+from orgs.audit.events import SYSTEM
+from orgs.audit.models import PLATFORM
 
 
 def is_wanted() -> bool:
@@ -42,13 +45,20 @@ def pin(*, now: datetime) -> str:
     pem = organization.public_key()
     _check(pem)
     with transactions.durable():
-        before = WebhookKey.objects.select_for_update(no_key=True).filter(address=address()).first()
-        if before is not None and before.pem == pem:
+        known = WebhookKey.objects.select_for_update(no_key=True).filter(address=address()).first()
+        if known is not None and known.pem == pem:
             return f"The key of webhooks is pinned: {fingerprint(pem)}."
+        before = fingerprint(known.pem) if known is not None else ""
         WebhookKey.objects.update_or_create(address=address(), defaults={"pem": pem, "pinned_at": now})
-    if before is None:
-        return f"Key of webhooks pinned: {fingerprint(pem)}."
-    return f"Key of webhooks pinned: {fingerprint(pem)}, in place of {fingerprint(before.pem)}."
+        events.record(
+            organization=PLATFORM,
+            by=SYSTEM,
+            action="webhook_key.pinned",
+            target=address(),
+            before={"key": before},
+            after={"key": fingerprint(pem)},
+        )
+    return f"Key of webhooks pinned: {fingerprint(pem)}{f', in place of {before}' if before else ''}."
 
 
 def differs() -> bool:

@@ -41,7 +41,7 @@ DESCRIPTIONS: Final[dict[Kind, str]] = {
     Kind.REQUEST_MADE: "A member asks for more credits",
     Kind.REQUEST_DECIDED: "My request for credits was decided",
     Kind.PURCHASE_PAID: "A purchase was paid",
-    Kind.PURCHASE_FAILED: "A purchase failed",
+    Kind.PURCHASE_FAILED: "A purchase failed, or was refunded",
     Kind.AUTO_TOP_UP: "Auto top-up stopped, or a cap held it back",
     Kind.INVOICE_READY: "An invoice is ready",
     Kind.PAYMENT_OVERDUE: "The plan's invoice is overdue",

@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from billing_portal.demo import cast
 from credits.models import Allocation, Grant, UsageRecord
-from lago_sync.models import Purchase
+from lago_sync.models import (
+    AutoTopUp,
+    LagoInvoice,
+    LagoSubscription,
+    PaymentMethod,
+    Purchase,
+    Refund,
+)
 from orgs.access import keys
 from orgs.models import Membership, Organization, User
 
@@ -29,7 +36,7 @@ def notes(settings, lago, tmp_path, monkeypatch):
 
 
 def _counts():
-    return [one.objects.count() for one in (UsageRecord, User, Organization, Purchase, Grant)]
+    return [one.objects.count() for one in (UsageRecord, User, Organization, Purchase, Grant, Refund)]
 
 
 def load():
@@ -58,6 +65,13 @@ class TestDemo:
         ]
         assert Purchase.objects.get(organization__personal_of__email="solo@example.com").credits == 500
         assert Purchase.objects.filter(organization__slug="globex", status="declined").count() == 1
+        assert Purchase.objects.filter(organization__slug="globex", status="abandoned").count() == 1
+        [refund] = Refund.objects.all()
+        assert (refund.credits, refund.voided_at is not None) == (2_500, True)
+        assert AutoTopUp.objects.get(organization=acme).is_on
+        assert PaymentMethod.objects.filter(organization=acme, is_default=True).count() == 1
+        assert LagoSubscription.objects.get(organization__slug="globex").next_plan_code == "starter"
+        assert LagoInvoice.objects.filter(organization=acme, payment_status="succeeded").count() >= 3
         of_plans = Grant.objects.filter(source="plan").values_list("organization__slug", "credits")
         assert {("acme", 15_000), ("sprout", 2_000), ("globex", 6_000)} <= set(of_plans)
         assert all(one.expires_at > timezone.now() for one in Grant.objects.filter(source="plan"))

@@ -5,9 +5,19 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from lago_sync.models import AutoTopUp, CustomerMigration, LagoCustomer, Package, PlanChange, Provision, Purchase, Refund
+from lago_sync.models import (
+    AutoTopUp,
+    CustomerMigration,
+    LagoCustomer,
+    Package,
+    PlanChange,
+    Provision,
+    Purchase,
+    Refund,
+)
 from tests.factories import orgs
 from tests.lago_sync.invoices.story import mirrored
+from tests.lago_sync.outbox.story import wrote
 
 pytestmark = pytest.mark.django_db
 
@@ -141,3 +151,16 @@ def test_a_change_of_plan_is_of_a_known_kind_says_when_it_ended_and_is_under_way
     refused("plan_change_one_at_a_time", twin, uuid4(), "pending", False)
     with connection.cursor() as cursor:
         cursor.execute(twin, (uuid4(), "refused", True))  # one that has ended stands beside it
+
+
+class TestOutbox:
+    def test_a_bundled_event_says_in_what_and_no_other_does(self):
+        [event, bundle] = wrote(orgs.team(), 2)
+        for constraint, assignment in (
+            ("outbox_state_is_known", "state = 'lost'"),
+            ("outbox_bundled_says_in_what", "state = 'bundled'"),
+            ("outbox_bundled_says_in_what", f"bundle_id = {bundle.pk}"),
+            ("outbox_delivered_says_when", "state = 'delivered'"),
+            ("outbox_delivered_says_when", "delivered_at = now()"),
+        ):
+            refused(constraint, change(event, assignment), event.pk)

@@ -176,8 +176,11 @@ def test_usage_is_counted_once_an_id_and_a_charge_is_its_own_event(installed, se
         )
     assert lago_sync.record_usage(org.public_id, "images", "c", timestamp=timezone.now().isoformat())
     make.charged(org, None, Decimal("2.5"), key="charge-1")
-    for code in ("api_call", "images"):
+    for code in ("api_call", "images", "credits_used"):
         assert lago_sync.record_usage(org.public_id, code, "charge-1") is True
+    with pytest.raises(NotDone) as refusal:
+        lago_sync.record_usage(org.public_id, "credits_used", "no-charge", {"credits": "5"})
+    assert set(refusal.value.codes) == {"code"}
     deliver(installed)
     here = lago_sync.get_current_usage(org.public_id)
     there = lago_sync.get_current_usage(org.public_id, fresh=True)

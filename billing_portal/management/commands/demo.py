@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from billing_portal.demo import buying, history, sharing, teams
+from billing_portal.demo import buying, history, paying, sharing, teams
 from billing_portal.demo.cast import PASSWORD, PEOPLE
 from billing_portal.embedded import sandbox
 from billing_portal.embedded.places import PORTAL
@@ -34,6 +34,7 @@ class Command(BaseCommand):
         with sandbox.running():
             installing.install(webhook_url=guard.webhook_url(), now=timezone.now())
             buying.buy(made)
+            paying.arrange(made)
         teams.fill()
         counts = {team.name: history.carry_forward(organization=team) for team in made.values()}
         sharing.set_up()

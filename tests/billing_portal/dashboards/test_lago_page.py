@@ -67,7 +67,7 @@ def test_shows_what_differs_waits_and_died_and_how_old_it_is(acme: Team, staff: 
     now = timezone.now()
     Drift.objects.create(kind="customer", subject="a", organization="org_a", what="Its currency is EUR at Lago", do="Make both the same.")  # fmt: skip
     Drift.objects.create(kind="invoice", subject="b", organization="org_b", what="Invoice 7 was not seen", repaired_at=now)  # fmt: skip
-    event("waiting", created_at=now - timedelta(hours=3))
+    event("waiting", created_at=now - timedelta(days=5))
     dead = event("dead", last_error="Lago refused it")
     WebhookMessage.objects.create(unique_key="k", webhook_type="invoice.created", body="{}", state="dead", last_error="odd")  # fmt: skip
     Watermark.objects.create(name="plans", through=now, ran_at=now - timedelta(minutes=5))
@@ -80,7 +80,7 @@ def test_shows_what_differs_waits_and_died_and_how_old_it_is(acme: Team, staff: 
     page = text_of(response)
     for said in (
         "1 open", "Its currency is EUR at Lago", "Make both the same.", "Invoice 7 was not seen",
-        "Oldest event that waits 3 h", "Invoices seen longest ago 3 d", "Plans 5 min", "Events to Lago, 1", "Lago refused it",
+        "Oldest event that waits 5 d", "Invoices seen longest ago 3 d", "Plans 5 min", "Events to Lago, 1", "Lago refused it",
         "Webhooks from Lago, 1", "Plan x is missing",
     ):  # fmt: skip
         assert said in page, said

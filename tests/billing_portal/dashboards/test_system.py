@@ -147,6 +147,7 @@ class TestMoney:
 
     def test_recurring_counts_a_year_as_twelve_months_and_no_trial(self, acme: Team, staff: Client):
         now = timezone.now()
+        acme.on_plan("starter")
         for cents, interval, ended in ((1900, "monthly", None), (19000, "yearly", None), (100, "weekly", None), (4900, "monthly", now)):  # fmt: skip
             LagoSubscription.objects.create(
                 lago_id=uuid4(), organization=acme.organization, external_id="sub_x", plan_code="starter",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from lago_sync.errors import LagoUnavailable
 from lago_sync.models import WebhookKey, WebhookMessage
 from lago_sync.setup import webhook_key
+from orgs.audit.models import AuditEvent
 from tests.lago_sync.inbox import tokens
 from tests.lago_sync.inbox.messages import KEY, VECTOR, message, send, signed
 from tests.lago_sync.inbox.tokens import by_secret, claims, pem, token, unsigned, url64
@@ -171,6 +172,8 @@ class TestThePinnedKey:
         assert "in place of" in webhook_key.pin(now=timezone.now() + timedelta(days=1))
         assert told(BODY, token(claims(BODY), by=new)).status_code == 200
         assert told(VECTOR, token(claims(VECTOR))).status_code == 401
+        [audit] = AuditEvent.objects.filter(action="webhook_key.pinned")
+        assert (audit.target, audit.before) == (tokens.ISSUER, {"key": webhook_key.fingerprint(pem())})
 
     @pytest.mark.parametrize("found", ["", "hello", pem(tokens.elliptic())])
     def test_what_is_no_rsa_key_is_not_pinned(self, monkeypatch, found):

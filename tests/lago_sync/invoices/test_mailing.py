@@ -113,30 +113,24 @@ def test_a_receipt_goes_out_when_the_purchase_is_paid_to_who_bought_where_there_
     assert not Notice.objects.filter(kind=Kind.INVOICE_READY).exists()
 
 
-class TestWithoutItsPdf:
-    def test_a_mail_waits_and_in_the_end_goes_without(self, billed):
-        billed.refresh()
-        billed.lago.faults({"method": "POST", "path": "/download$", "times": 99, "status": 200, "body": ""})
-        now = billed.now()
-        for attempt in range(1, mailing.WITHOUT_PDF):
-            assert mailing.send_due(now=now) == 0, attempt
-            assert billed.first.mail_due_at > now
-            now = billed.first.mail_due_at
-        assert mailing.send_due(now=now) == 1
-        billed.lago.faults()
-        [sent] = mail.outbox
-        assert not sent.attachments
-        assert "Its PDF is not made yet" in sent.body
-
-    def test_a_mail_waits_for_lago_and_counts_nothing_while_it_is_away(self, billed):
-        billed.refresh()
-        billed.lago.faults({"status": 502, "times": 99})
-        now = billed.now()
-        assert mailing.send_due(now=now) == 0
-        billed.lago.faults()
-        row = billed.first
-        assert (row.mail, row.mail_attempts) == ("pending", 0)
-        assert mailing.send_due(now=row.mail_due_at) == 1
+def test_a_mail_waits_for_lago_and_for_its_pdf_and_in_the_end_goes_without(billed):
+    billed.refresh()
+    billed.lago.faults({"status": 502, "times": 99})
+    now = billed.now()
+    assert mailing.send_due(now=now) == 0
+    row = billed.first
+    assert (row.mail, row.mail_attempts) == ("pending", 0), "Lago's absence counts as no attempt"
+    billed.lago.faults({"method": "POST", "path": "/download$", "times": 99, "status": 200, "body": ""})
+    now = row.mail_due_at
+    for attempt in range(1, mailing.WITHOUT_PDF):
+        assert mailing.send_due(now=now) == 0, attempt
+        assert billed.first.mail_due_at > now
+        now = billed.first.mail_due_at
+    assert mailing.send_due(now=now) == 1
+    billed.lago.faults()
+    [sent] = mail.outbox
+    assert not sent.attachments
+    assert "Its PDF is not made yet" in sent.body
 
 
 class TestTrouble:

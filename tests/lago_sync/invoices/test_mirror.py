@@ -120,7 +120,7 @@ class TestOneInvoice:
 
 class TestWebhooks:
     def test_in_any_order_and_any_number_end_in_what_lago_has(self, billed):
-        """Plan invoice, payment, upgrade with its credit note and a purchase: each message says only "look"."""
+        """A plan's invoice, its payment, an upgrade with its credit note, a decline: each message says only "look"."""
         billed.lago.settings(webhook_wait_scale=0.0)
         [first] = billed.at_lago()
         billed.pay(first["lago_id"])
@@ -128,11 +128,16 @@ class TestWebhooks:
         billed.change_plan("enterprise")
         billed.lago.decline(billed.at_lago()[-1]["lago_id"])
         billed.lago.flush()
-        bodies = [one["body"].encode() for one in billed.lago.dump()["delivery"] if one["body"]]
-        kinds = {one["webhook_type"] for one in billed.lago.dump()["delivery"]}
+        sent = [one for one in billed.lago.dump()["delivery"] if one["body"]]
+        kinds = {one["webhook_type"] for one in sent}
+        bodies = [
+            one["body"].encode()
+            for one in sent
+            if one["webhook_type"].startswith(("invoice.", "credit_note."))
+        ]
         assert {"invoice.created", "credit_note.created", "invoice.payment_failure"} <= kinds
         ends = set()
-        for seed in range(3):
+        for seed in range(2):
             LagoInvoice.objects.all().delete()
             billed.organization.lago_credit_notes.all().delete()
             order = [*bodies, *bodies[:4]]

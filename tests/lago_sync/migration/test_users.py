@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from kit.errors import Conflict, NotFound
 from lago_sync.errors import LagoUnavailable
+from lago_sync.migration import verifying
 from lago_sync.migration.cases import CannotMigrate
 from lago_sync.migration.moves import Waits
 from lago_sync.models import CustomerMigration, LagoSubscription
@@ -100,6 +101,8 @@ def test_each_billing_calendar_goes_on_where_it_was(legacy):
         assert legacy.invoices(f"org_{name}") == [], name
     legacy.lago.advance(370 * DAY)
     for name in plans:
+        row = CustomerMigration.objects.get(from_external_id=f"user_{name}")
+        assert verifying.differences(row) == [], name
         fees = legacy.plan_fees(f"user_{name}", f"org_{name}")
         whole = [one for one in fees if one[2] in (1900, 19000, 4900)]
         assert len(whole) >= (2 if name == "yearly" else 12), (name, fees)
@@ -142,6 +145,27 @@ def test_wishes_for_the_periods_end_move_along(legacy):
     assert legacy.live("org_leaving") == []
     assert [each["plan_code"] for each in legacy.live("org_shrinking")] == ["starter"]
     assert [each[2] for each in legacy.plan_fees(shrinking, "org_shrinking")] == [4900, 1900]
+
+
+def test_what_is_about_to_end_ends(legacy):
+    """A legacy trial that Lago would renew ends with its week; one that ended before the run came back stays ended."""
+    trial, gone = legacy.customer("trial"), legacy.customer("gone")
+    legacy.subscribe(trial, "trial")
+    old = legacy.subscribe(gone)
+    legacy.lago.advance(2 * DAY)
+    legacy.migrate(trial, "org_trial")
+    ends = (legacy.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    legacy.ask("PUT", f"subscriptions/{old}", json={"subscription": {"ending_at": ends}})
+    legacy.lago.faults({"method": "POST", "path": "^/api/v1/subscriptions$", "times": 5, "status": 500})
+    with pytest.raises(LagoUnavailable):
+        legacy.migrate(gone, "org_gone")
+    legacy.lago.faults()
+    legacy.lago.advance(12 * DAY)
+    row = legacy.migrate(gone, "org_gone", now=legacy.now())
+    assert (row.status, verifying.differences(row)) == ("done", [])
+    assert legacy.live("org_trial") == legacy.live("org_gone") == legacy.live(gone) == []
+    assert [one[2] for one in legacy.plan_fees(trial, "org_trial")] == [100]
+    assert [one[2] for one in legacy.plan_fees(gone, "org_gone")] == [1900]
 
 
 def test_what_a_person_must_see_to_stops_it_before_anything_is_changed(legacy):

@@ -33,7 +33,7 @@ def test_an_order_is_given_up_with_a_second_look(
     purchase = made(acme.organization, acme.owner, "awaiting_payment", payment_url=PAY)
     path = f"{page_of(purchase)}abandon/"
     assert f'href="{path}"' in owner.get(page_of(purchase)).content.decode()
-    assert "The invoice is voided (ACM-001), nothing is owed" in text_of(owner.get(path))
+    assert "Invoice ACM-001 is voided, nothing is owed" in text_of(owner.get(path))
     assert Purchase.objects.get().abandoning_since is None  # looking gives nothing up
     with django_capture_on_commit_callbacks(execute=True):
         assert owner.post(path).headers["Location"] == page_of(purchase)

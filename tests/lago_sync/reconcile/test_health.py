@@ -1,13 +1,16 @@
 """The check of Lago: what it keeps, what it says and what `lago_health` ends with."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
 
+from lago_sync.customers import linking
 from lago_sync.models import HealthCheck
 from lago_sync.reconcile import health
 from lago_sync.setup import guard, installing
+from tests.factories import orgs
 from tests.lago_sync.client.scripted import refuse, say, scripted
 
 pytestmark = pytest.mark.django_db
@@ -21,10 +24,10 @@ def installed(lago):
     return lago
 
 
-def command(capsys):
+def command(capsys, *args):
     """Return what `lago_health` printed and how it ended."""
     try:
-        call_command("lago_health")
+        call_command("lago_health", *args)
         status = 0
     except SystemExit as ended:
         status = ended.code
@@ -132,3 +135,52 @@ def test_what_was_mended_stops_nothing_more(installed):
     installed.api("DELETE", "plans/x")
     installed.drain()
     assert not health.check(now=LATER).stops_purchases
+
+
+class TestRotation:
+    """Two keys: the one that does not work is named, whichever it is; the calls themselves do well."""
+
+    @pytest.mark.parametrize(
+        ("both", "said"),
+        [
+            ("right, wrong", "Lago does not take the second key of LAGO_API_KEY any more"),
+            ("wrong, right", "the portal still uses the old one"),
+        ],
+    )
+    def test_names_the_key_that_lago_does_not_take(self, installed, settings, both, said):
+        settings.LAGO_API_KEY = both.replace("right", installed.api_key)
+        [problem] = health.check(now=NOW).problems
+        assert said in problem["what"]
+        assert problem["do"]
+        assert not problem["stops_purchases"]
+
+    def test_is_fine_while_both_work(self, installed, settings):
+        settings.LAGO_API_KEY = f"{installed.api_key},{installed.api_key}"
+        assert health.check(now=NOW).status == "healthy"
+
+
+def test_the_command_prints_json_with_the_figures_of_lag(installed, capsys):
+    said, status = command(capsys, "--json")
+    found = json.loads(said)
+    assert (status, found["status"], found["problems"]) == (0, "healthy", [])
+    assert found["lag"]["circuit"] == {"is_open": False, "opened_at": None, "failures": 0, "why": ""}
+    assert set(found["lag"]["lists_age_seconds"]) == {
+        "plans", "customers", "subscriptions", "invoices", "payments", "wallets",
+    }  # fmt: skip
+
+
+def test_customers_without_the_payment_provider_are_named(installed, settings):
+    team = orgs.team("Acme")
+    linking.ensure_customer(organization=team, now=NOW)
+    settings.LAGO_PAYMENT_PROVIDER = "stripe"
+    [problem] = health.check(now=NOW).problems
+    assert problem["what"] == f"Not linked to stripe at Lago: {team.public_id}"
+
+
+def test_what_a_licence_changes_is_told():
+    shown = {"billing_configuration": {"invoice_grace_period": 3}}
+    assert list(health._traits(shown, licensed=False)) == []
+    [problem] = health._traits(shown, licensed=True)
+    assert "as drafts for 3 days" in problem.what
+    assert "is older" in health._in_words({}, licensed=None, version="v1.30.2")
+    assert "older" not in health._in_words({}, licensed=True, version="1.51.0-sandbox")

@@ -235,7 +235,11 @@ class TestEvents:
         assert first.differences == []
         [(in_month, kept)] = first.figures["event_credits"]["kept"]["months"].items()
         assert (in_month, kept) == (f"{timezone.now():%Y-%m}", [3, "3.750001"])
-        by_month = {name: one["event_credits"]["lagos"] for name, one in first.months.items() if "event_credits" in one}
+        by_month = {
+            name: one["event_credits"]["lagos"]
+            for name, one in first.months.items()
+            if "event_credits" in one
+        }
         assert by_month[in_month] in {"3.750001", "103.750001"}
         assert sum(map(Decimal, by_month.values())) == Decimal("103.750001")
         for event in OutboxEvent.objects.order_by("pk")[:3]:

@@ -6,8 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from lago_sync.errors import LagoUnavailable
-from lago_sync.setup import installing
+from lago_sync.models import LagoPlan, WebhookKey
+from lago_sync.setup import guard, installing
 
+pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 URL = "http://127.0.0.1:9/webhooks/lago"
 
@@ -110,3 +112,46 @@ def test_the_command_says_what_is_wrong(settings):
     settings.LAGO_API_KEY = ""
     with pytest.raises(CommandError, match="Lago API configuration missing"):
         call_command("setup_lago")
+
+
+def test_the_codes_of_services_get_a_count_with_a_charge_of_nothing_on_each_plan(lago, settings):
+    settings.LAGO_EVENT_CODES = {
+        "chat": "chat_call",
+        "images": "image_call",
+        "again": "chat_call",
+        "old": "api_call",
+    }
+    said = install()
+    assert "Metric chat_call made." in said
+    metrics = {one["code"]: one for one in lago.api("GET", "billable_metrics").json()["billable_metrics"]}
+    assert set(metrics) == {"credits_used", "api_call", "chat_call", "image_call"}
+    assert (metrics["chat_call"]["aggregation_type"], metrics["chat_call"]["field_name"]) == (
+        "count_agg",
+        None,
+    )
+    for plan in plans_at(lago).values():
+        free = {one["billable_metric_code"]: one["properties"]["amount"] for one in plan["charges"]}
+        assert free == dict.fromkeys(metrics, "0")
+    assert guard.problems() == []
+    settings.LAGO_EVENT_CODES["new"] = "new_call"
+    assert {one.what for one in guard.problems()} >= {"Metric new_call is missing"}
+    said = install()
+    assert (
+        "  Plan starter has no charge on new_call, so its use does not show at Lago. In Lago, add a standard charge"
+        in "\n".join(said)
+    )
+    assert LagoPlan.objects.filter(is_offered=True).count() == 8
+
+
+def test_webhooks_may_be_signed_with_a_key_that_is_pinned(lago, settings):
+    settings.LAGO_WEBHOOK_SIGNATURE_ALGORITHM = "jwt"
+    settings.SITE_URL = URL.removesuffix("/webhooks/lago")
+    said = install()
+    assert any(one.startswith("Key of webhooks pinned: ") for one in said)
+    assert [one["signature_algo"] for one in endpoints_at(lago)] == ["jwt"]
+    assert guard.problems() == []
+    WebhookKey.objects.update(pem="another")
+    [problem] = guard.problems()
+    assert "not pinned" in problem.what
+    settings.LAGO_WEBHOOK_SIGNATURE_ALGORITHM = "hmac"
+    assert "signs webhooks with jwt" in guard.problems()[0].what
