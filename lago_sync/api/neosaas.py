@@ -158,8 +158,12 @@ class LagoUsage(APIView):
         asked = shapes.LagoEventRequest.read(body_of(request))
         organization = permissions.organization_of(request, None, asked.external_customer_id or None)
         transaction_id = asked.transaction_id or f"call_{uuid7().hex}"
+        user = permissions.caller_of(request).user
+        own = (
+            {"user_id": user.public_id} if user is not None else {}
+        )  # who is somebody speaks for nobody else
         with transactions.durable():
-            functions.record_usage(organization.public_id, asked.code, transaction_id, asked.properties)
+            functions.record_usage(organization.public_id, asked.code, transaction_id, asked.properties | own)
         event = {
             "transaction_id": transaction_id,
             "external_customer_id": organization.public_id,

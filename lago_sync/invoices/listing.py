@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from lago_sync.models import LagoCreditNote, LagoCustomer, LagoInvoice, Purchase
+from lago_sync.models import HealthCheck, LagoCreditNote, LagoCustomer, LagoInvoice, Purchase
 from orgs.models import Organization
 
 
@@ -109,6 +109,11 @@ def as_of(*, organization: Organization) -> datetime | None:
     """Return when the whole list was last looked at, None if never."""
     known = LagoCustomer.objects.filter(organization=organization)
     return known.values_list("invoices_synced_at", flat=True).first()
+
+
+def is_lago_away() -> bool:
+    """Tell whether Lago gave no answer at the last look, made each minute: then what is shown here may be behind."""
+    return HealthCheck.objects.filter(status="unreachable").exists()
 
 
 def credit_notes(*, organization: Organization) -> QuerySet[LagoCreditNote]:

@@ -76,13 +76,9 @@ def _bundle(groups: list[list[int]], now: datetime) -> int:
         (number, one, organization, json.loads(payload))
         for number, one, organization, payload in statements.rows(_LOCK, json.dumps(wanted))
     ]
-    parts = list(_parts(found))
-    made = OutboxEvent.objects.bulk_create(_event(rows, now) for rows in parts)
-    ended = [
-        {"id": one, "bundle": event.pk}
-        for event, rows in zip(made, parts, strict=True)
-        for _, one, _, _ in rows
-    ]
+    made = [(event, rows) for rows in _parts(found) if (event := _event(rows, now)) is not None]
+    OutboxEvent.objects.bulk_create(event for event, _ in made)
+    ended = [{"id": one, "bundle": event.pk} for event, rows in made for _, one, _, _ in rows]
     statements.run(_END, json.dumps(ended))
     return len(made)
 
@@ -108,10 +104,13 @@ def _places(row: Row, intervals: dict[str, list[Interval]]) -> Iterable[tuple[in
     return [] if interval is None else [(number, known.index(interval))]
 
 
-def _event(rows: list[Row], now: datetime) -> OutboxEvent:
-    """Return the one event: what the rows share, their sums, and the moment of the last."""
+def _event(rows: list[Row], now: datetime) -> OutboxEvent | None:
+    """Return the one event: what the rows share, their sums, and the moment of the last; None where one has no sums."""
     payloads = [payload for _, _, _, payload in rows]
-    sums: dict[str, Any] = {name: sum(int(one.get(name) or 0) for one in payloads) for name in _SUMS}
+    try:
+        sums: dict[str, Any] = {name: sum(int(one.get(name) or 0) for one in payloads) for name in _SUMS}
+    except (TypeError, ValueError):
+        return None  # each goes alone, and the one that is broken fails alone
     sums["credits"] = amounts.text(sum((Decimal(one["credits"]) for one in payloads), ZERO))
     sums["timestamp"] = max((one["timestamp"] for one in payloads), key=Decimal)
     return OutboxEvent(

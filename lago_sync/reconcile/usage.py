@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any, Final
 
 from django.db import connection
@@ -21,7 +21,9 @@ from lago_sync.client import events
 from lago_sync.client.transport import Json
 from lago_sync.models import LagoCustomer, OutboxEvent
 from lago_sync.outbox.writing import CREDITS_USED
-from lago_sync.reconcile.differences import Difference, Tally, month
+from lago_sync.reconcile import slices
+from lago_sync.reconcile.differences import Difference, Tally
+from lago_sync.reconcile.slices import BUCKET, Bucket, Slice
 from lago_sync.subscriptions import plans
 
 LATEST: Final = timedelta(days=8)
@@ -29,8 +31,6 @@ LATEST: Final = timedelta(days=8)
 READ_AT_MOST: Final = 50_000
 """Events of one comparison; a busier organization is compared up to a time that its figures name, and on from there."""
 
-_BUCKET: Final = 600  # seconds
-_IN_A_SLICE: Final = 1_000
 _NAMED: Final = 3
 
 _OURS: Final = """
@@ -70,49 +70,6 @@ class Kept:
         return {**self.months, in_month: more} if events else self.months
 
 
-@dataclass(frozen=True, slots=True)
-class _Bucket:
-    start: int
-    delivered: int
-    credits: Decimal
-    waiting: int
-    first: int
-
-
-@dataclass(slots=True)
-class _Slice:
-    """A time from `start` to before `end` of one month, what of it was delivered, and what Lago has of it."""
-
-    start: int
-    end: int
-    buckets: list[_Bucket]
-    matched: int = 0
-    lagos: Decimal = ZERO
-    seen: set[str] = field(default_factory=set)
-    strange: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-
-    @property
-    def month(self) -> str:
-        return month(datetime.fromtimestamp(self.start, UTC))
-
-    @property
-    def delivered(self) -> int:
-        return sum(one.delivered for one in self.buckets)
-
-    @property
-    def credits(self) -> Decimal:
-        return sum((one.credits for one in self.buckets), ZERO)
-
-    @property
-    def agrees(self) -> bool:
-        return self.matched == self.delivered and not self.strange and not self.changed
-
-    @property
-    def is_over(self) -> bool:
-        return self.agrees and not any(one.waiting for one in self.buckets)
-
-
 @dataclass(slots=True)
 class Compared:
     """The figures, which carry what need not be read again, and what differs."""
@@ -131,8 +88,8 @@ def compare(customer: LagoCustomer, *, earlier: dict[str, Any], now: datetime) -
     delivered = OutboxEvent.objects.filter(organization=public_id, state=OutboxEvent.State.DELIVERED)
     seen = delivered.aggregate(at=Max("delivered_at"))["at"] or now
     buckets = _ours(public_id, kept, seen)
-    read: list[_Slice] = []
-    for one in _slices(buckets, since=kept.until, settled=_floor(now - LATEST), end=_floor(now) + 86_400):
+    read: list[Slice] = []
+    for one in slices.cut(buckets, since=kept.until, settled=_floor(now - LATEST), end=_floor(now) + 86_400):
         _ask(one, external_ids, public_id, seen)
         read.append(one)
         if sum(len(each.seen) for each in read) >= READ_AT_MOST:
@@ -150,9 +107,9 @@ def _kept(earlier: dict[str, Any], *, default: int) -> Kept:
     return Kept(until=known["until"], first=known["first"], months=months)
 
 
-def _ours(public_id: str, kept: Kept, seen: datetime) -> list[_Bucket]:
+def _ours(public_id: str, kept: Kept, seen: datetime) -> list[Bucket]:
     asked: dict[str, Any] = {
-        "bucket": _BUCKET,
+        "bucket": BUCKET,
         "seen": seen,
         "organization": public_id,
         "code": CREDITS_USED,
@@ -161,37 +118,10 @@ def _ours(public_id: str, kept: Kept, seen: datetime) -> list[_Bucket]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_OURS, asked)
-        return [_Bucket(*row) for row in cursor.fetchall()]
+        return [Bucket(*row) for row in cursor.fetchall()]
 
 
-def _slices(buckets: list[_Bucket], *, since: int, settled: int, end: int) -> Iterator[_Slice]:
-    """Cut time at each month and where late events may still come, and so that a slice has about a thousand events."""
-    end = max(end, since + _BUCKET)
-    cuts = sorted({since, end, *(one for one in (settled, *_months(since, end)) if since < one < end)})
-    for start, stop in pairwise(cuts):
-        yield from _pieces([one for one in buckets if start <= one.start < stop], start, stop)
-
-
-def _pieces(buckets: list[_Bucket], start: int, end: int) -> Iterator[_Slice]:
-    inside, count = list[_Bucket](), 0
-    for bucket in buckets:
-        if inside and count + bucket.delivered > _IN_A_SLICE:
-            yield _Slice(start, bucket.start, inside)
-            start, inside, count = bucket.start, [], 0
-        inside.append(bucket)
-        count += bucket.delivered
-    yield _Slice(start, end, inside)
-
-
-def _months(since: int, end: int) -> Iterator[int]:
-    """Yield the starts of the months (UTC) from one time to another."""
-    at = datetime.fromtimestamp(since, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    while at.timestamp() < end:
-        yield int(at.timestamp())
-        at = (at + timedelta(days=32)).replace(day=1)
-
-
-def _ask(one: _Slice, external_ids: list[str], public_id: str, seen: datetime) -> None:
+def _ask(one: Slice, external_ids: list[str], public_id: str, seen: datetime) -> None:
     since, until = datetime.fromtimestamp(one.start, UTC), datetime.fromtimestamp(one.end, UTC)
     for external_id in external_ids:
         page: list[Json] = []
@@ -204,7 +134,7 @@ def _ask(one: _Slice, external_ids: list[str], public_id: str, seen: datetime) -
         _match(one, page, public_id, seen)
 
 
-def _match(one: _Slice, page: list[Json], public_id: str, seen: datetime) -> None:
+def _match(one: Slice, page: list[Json], public_id: str, seen: datetime) -> None:
     """Find each event in the outbox: as it was sent, sent and not noted yet, or of nobody here."""
     rows = {
         row.transaction_id: row
@@ -226,7 +156,7 @@ def _match(one: _Slice, page: list[Json], public_id: str, seen: datetime) -> Non
                 one.changed.append(key)
 
 
-def _tally(kept: Kept, read: list[_Slice]) -> Tally:
+def _tally(kept: Kept, read: list[Slice]) -> Tally:
     tally = Tally(("events", "event_credits"))
     for in_month, (number, sum_kept) in kept.months.items():
         events, credits = Decimal(number), Decimal(sum_kept)
@@ -241,7 +171,7 @@ def _tally(kept: Kept, read: list[_Slice]) -> Tally:
 
 
 def _figures(
-    tally: Tally, kept: Kept, read: list[_Slice], buckets: list[_Bucket], now: datetime
+    tally: Tally, kept: Kept, read: list[Slice], buckets: list[Bucket], now: datetime
 ) -> dict[str, dict[str, Any]]:
     plain = {name: figure.plain() for name, figure in tally.figures().items()}
     until = min(read[-1].end if read else kept.until, int(now.timestamp()))
@@ -250,7 +180,7 @@ def _figures(
     return plain | {"event_credits": plain["event_credits"] | more}
 
 
-def _keep(kept: Kept, read: list[_Slice], buckets: list[_Bucket], settled: int) -> Kept:
+def _keep(kept: Kept, read: list[Slice], buckets: list[Bucket], settled: int) -> Kept:
     """Take on the slices that nothing can change any more, up to the first that may."""
     for one in read:
         if one.end > settled or not one.is_over:
@@ -264,12 +194,12 @@ def _keep(kept: Kept, read: list[_Slice], buckets: list[_Bucket], settled: int) 
     return kept
 
 
-def _differences(read: list[_Slice], public_id: str) -> Iterator[Difference]:
-    for in_month, slices in groupby(read, key=lambda one: one.month):
-        yield from _of_month(in_month, list(slices), public_id)
+def _differences(read: list[Slice], public_id: str) -> Iterator[Difference]:
+    for in_month, some in groupby(read, key=lambda one: one.month):
+        yield from _of_month(in_month, list(some), public_id)
 
 
-def _of_month(in_month: str, read: list[_Slice], public_id: str) -> Iterator[Difference]:
+def _of_month(in_month: str, read: list[Slice], public_id: str) -> Iterator[Difference]:
     strange = [key for one in read for key in one.strange]
     changed = [key for one in read for key in one.changed]
     missing = sum(one.delivered - one.matched for one in read)
@@ -294,7 +224,7 @@ def _of_month(in_month: str, read: list[_Slice], public_id: str) -> Iterator[Dif
         )
 
 
-def _missing(one: _Slice, public_id: str) -> list[str]:
+def _missing(one: Slice, public_id: str) -> list[str]:
     """Return the first few delivered events of a slice that Lago does not have."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -331,4 +261,4 @@ def _instant(event: Json) -> datetime:
 
 
 def _floor(at: datetime) -> int:
-    return int(at.timestamp()) // _BUCKET * _BUCKET
+    return int(at.timestamp()) // BUCKET * BUCKET

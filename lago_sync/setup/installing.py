@@ -5,12 +5,10 @@ from datetime import datetime
 
 from django.conf import settings
 
-from lago_sync.client import catalogue as lago
-from lago_sync.client import organization
+from lago_sync.client import catalogue, organization
 from lago_sync.client.transport import Json
 from lago_sync.errors import LagoRefused
 from lago_sync.setup import charges, offer, webhook_key
-from lago_sync.subscriptions import catalogue
 
 
 def install(*, webhook_url: str, now: datetime) -> list[str]:
@@ -30,29 +28,28 @@ def install(*, webhook_url: str, now: datetime) -> list[str]:
     said += _endpoint(webhook_url)
     if webhook_key.is_wanted():
         said.append(webhook_key.pin(now=now))
-    catalogue.refresh(now=now)
     return said
 
 
 def _metric(code: str, fields: Json) -> tuple[Json, str]:
-    found = lago.metric(code)
+    found = catalogue.metric(code)
     if found is not None:
         return found, f"Metric {code} is there."
     wanted = {name: value for name, value in fields.items() if value is not None}
     try:
-        return lago.make_metric({"code": code, "recurring": False, **wanted}), f"Metric {code} made."
+        return catalogue.make_metric({"code": code, "recurring": False, **wanted}), f"Metric {code} made."
     except LagoRefused as refusal:
-        found = lago.metric(code) if refusal.has("value_already_exist") else None
+        found = catalogue.metric(code) if refusal.has("value_already_exist") else None
         if found is None:
             raise
         return found, f"Metric {code} is there."
 
 
 def _plan(wanted: offer.PlanOffer, metric_ids: dict[str, str]) -> Iterator[str]:
-    found = lago.plan(wanted.code)
+    found = catalogue.plan(wanted.code)
     if found is None:
         try:
-            lago.make_plan(offer.plan_fields(wanted, metric_ids))
+            catalogue.make_plan(offer.plan_fields(wanted, metric_ids))
         except LagoRefused as refusal:
             if not refusal.has("value_already_exist"):
                 raise

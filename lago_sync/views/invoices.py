@@ -4,7 +4,7 @@ Looking asks our mirror only. What asks Lago (a payment page, charging the card 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -45,8 +45,6 @@ TONES: Final = {
     State.DISPUTED: "bad",
 }
 KIND_NAMES: Final = {"plan": "Plan", "credits": "Credits"}
-_OLD_AFTER: Final = timedelta(hours=1)
-"""What was seen longer ago is said to be old: the poll looks every quarter of an hour."""
 _ASKS: Final = 12
 _ASKS_AFTER: Final = 5  # seconds
 _DECIDED: Final = frozenset({400, 403, 409, 422})
@@ -81,7 +79,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
         "lines": [_line(row, now) for row in page],
         "totals": listing.totals(rows),
         "notes": list(listing.credit_notes(organization=organization)[:ROWS_A_PAGE]),
-        **_freshness(listing.as_of(organization=organization), now),
+        **_freshness(listing.as_of(organization=organization)),
     }
     return _page(request, organization, "invoices/list.html", context, 422 if filters.problem else 200)
 
@@ -171,7 +169,7 @@ def _shown(request: HttpRequest, found: LagoInvoice, *, refusal: str = "", statu
         "key": pages.new_key(),
         **_ways_to_pay(found),
         **_ways_to_send(found),
-        **_freshness(found.synced_at, now),
+        **_freshness(found.synced_at),
     }
     return _page(request, organization, "invoices/invoice.html", context, status)
 
@@ -212,8 +210,8 @@ def _line(row: LagoInvoice, now: datetime) -> Line:
     )
 
 
-def _freshness(seen: datetime | None, now: datetime) -> dict[str, Any]:
-    return {"as_of": seen, "is_old": seen is not None and seen < now - _OLD_AFTER}
+def _freshness(seen: datetime | None) -> dict[str, Any]:
+    return {"as_of": seen, "is_away": listing.is_lago_away()}
 
 
 def _refused(request: HttpRequest, found: LagoInvoice, refusal: DomainError) -> HttpResponse:

@@ -191,7 +191,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], folder: P
         try:
             with requests.get(f"{url}/health", timeout=2):
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.05)
     raise AssertionError(f"the sandbox does not answer:\n{(folder / 'sandbox.log').read_text()}")
 

@@ -82,7 +82,7 @@ def test_no_page_and_no_answer_asks_it(hanging):
 
 
 @contextmanager
-def everybody_asks(public_id):
+def everybody_asks():
     """Let all jobs that ask Lago run, each in a worker of its own that waits for it."""
     jobs = [
         tasks.deliver_outbox,
@@ -147,7 +147,7 @@ def test_holds_are_as_fast_while_all_jobs_wait_for_it(hanging, capsys):
     received(message("subscription.updated", subscription={"external_customer_id": org.public_id}))
     p99(org, people)  # what is made at first need is made
     without, idle = [p99(org, people)], []
-    with everybody_asks(org.public_id) as workers:
+    with everybody_asks() as workers:
         time.sleep(1)
         with_it = [p99(org, people)]
         idle.append(in_transaction())

@@ -19,6 +19,7 @@ from billing_portal.celery import app
 from billing_portal.embedded.places import PROJECT
 from billing_portal.settings import connections
 from lago_sync.setup import installing
+from lago_sync.subscriptions import catalogue
 from tests.factories.lago import Sandbox
 
 STARTS_WITHIN = 30.0  # seconds
@@ -32,6 +33,7 @@ def portal(live_server: Any, lago: Sandbox, settings: Any, tmp_path: Path) -> It
     number = 33 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     broker = connections.redis(os.environ["TEST_REDIS_URL"], number=number)["broker"]
     installing.install(webhook_url=f"{live_server.url}/webhooks/lago", now=timezone.now())
+    catalogue.refresh(now=timezone.now())
     before = app.conf.broker_url
     app.conf.update(broker_url=broker)
     with worker(lago, number=number, folder=tmp_path):

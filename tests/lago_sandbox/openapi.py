@@ -63,6 +63,20 @@ def request_pointer(method: str, path: str) -> str | None:
     return f"#/paths/{_escaped(path)}/{method.lower()}/requestBody/content/application~1json/schema"
 
 
+@cache
+def webhook_pointers() -> dict[str, str]:
+    """Return where the shape of each type of message stands."""
+    content = ("post", "requestBody", "content", "application/json", "schema")
+    found = {}
+    for name, item in document()["webhooks"].items():
+        place, schema = f"#/webhooks/{_escaped(name)}", item
+        for part in content:
+            place, schema = f"{place}/{_escaped(part)}", schema[part]
+        for kind in schema.get("properties", {}).get("webhook_type", {}).get("enum", []):
+            found[kind] = place
+    return found
+
+
 def problems(pointer: str, body: Any) -> list[tuple[str, str]]:
     """Return (place, message) of everything in a body that the description does not allow."""
     validator = jsonschema.Draft202012Validator(

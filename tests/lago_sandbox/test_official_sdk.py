@@ -1,9 +1,12 @@
 """Lago's official Python client reads and writes the sandbox as it does a real Lago."""
 
+import json
+
 import pytest
 
 pytest.importorskip("lago_python_client", reason="lago-python-client is a development dependency")
 
+import jwt
 from lago_python_client.client import Client
 from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import (
@@ -14,6 +17,7 @@ from lago_python_client.models import (
     Subscription,
     Wallet,
     WalletTransaction,
+    WebhookEndpoint,
 )
 
 
@@ -113,5 +117,37 @@ def test_it_learns_of_a_duplicate_as_from_lago(client, bought):
     assert refused.value.response["error_details"] == {"transaction_id": ["value_already_exist"]}
 
 
-def test_it_reads_the_public_key_of_webhooks(client):
-    assert b"BEGIN PUBLIC KEY" in client.webhooks.public_key()
+def test_it_changes_and_ends_a_subscription(client, bought):
+    bought.plan("professional", 4900)
+    up = {"external_customer_id": "org_1", "external_id": "sub_1"}
+    assert client.subscriptions.create(Subscription(**up, plan_code="professional")).status == "active"
+    down = client.subscriptions.create(Subscription(**up, plan_code="starter"))
+    assert (down.plan_code, down.next_plan_code) == ("professional", "starter")
+    bought.lago.drain()
+    [note] = client.credit_notes.find_all({"external_customer_id": "org_1"})["credit_notes"]
+    assert note.total_amount_cents == 1900
+    assert client.subscriptions.destroy("sub_1", {"status": "pending"}).status == "canceled"
+    assert client.subscriptions.destroy("sub_1").status == "terminated"
+    with pytest.raises(LagoApiError) as gone:
+        client.subscriptions.find("sub_1")
+    assert gone.value.status_code == 404
+
+
+def test_it_ends_a_wallet_and_voids_an_invoice(client, bought):
+    [credit] = client.invoices.find_all({"invoice_type": "credit"})["invoices"]
+    assert client.invoices.void(credit.lago_id).status == "voided"
+    assert client.wallets.destroy(bought.purse.lago_id).status == "terminated"
+
+
+def test_a_message_is_verified_with_the_key_that_it_fetches(client, bought, receiver):
+    endpoint = WebhookEndpoint(webhook_url=receiver.url, signature_algo="jwt")
+    made = client.webhook_endpoints.create(endpoint)
+    client.customers.create(Customer(external_id="org_1", name="Renamed"))
+    bought.lago.drain()
+    [message] = receiver.received
+    claims = jwt.decode(
+        message.headers["X-Lago-Signature"], client.webhooks.public_key(), algorithms=["RS256"]
+    )
+    assert json.loads(claims["data"])["customer"]["name"] == "Renamed"
+    assert (claims["data"].encode(), claims["iss"]) == (message.raw, bought.lago.url)
+    assert client.webhook_endpoints.destroy(made.lago_id).webhook_url == receiver.url

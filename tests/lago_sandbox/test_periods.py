@@ -153,3 +153,41 @@ def test_a_charge_is_priced_by_its_model(shop, model, properties, cents):
     shop.event("t1", properties={"credits": "25"})
     shop.lago.drain()
     assert shop.usage()["amount_cents"] == cents
+
+
+def test_b12_a_dynamic_charge_costs_what_its_events_say_and_no_other_model_reads_it(shop):
+    dynamic, standard = shop.metric("cost"), shop.metric("credits_used")
+    models = [(dynamic, "dynamic", {}), (standard, "standard", {"amount": "0"})]
+    charges = [
+        {"billable_metric_id": metric, "charge_model": model, "properties": properties}
+        for metric, model, properties in models
+    ]
+    shop.plan("any", 0, charges=charges)
+    shop.customer()
+    shop.subscribe("any")
+    for number, cents in enumerate(("1.25", "2.5", None)):
+        shop.event(f"d{number}", code="cost", precise_total_amount_cents=cents)
+        shop.event(f"s{number}", precise_total_amount_cents=cents)
+    shop.lago.drain()
+    by_metric = {one["billable_metric"]["code"]: one["amount_cents"] for one in shop.usage()["charges_usage"]}
+    assert by_metric == {"cost": 4, "credits_used": 0}  # 3.75, half up
+
+
+@pytest.mark.parametrize(
+    ("day", "interval", "cents"),
+    [("2027-02-10", "monthly", 2800), ("2028-02-10", "monthly", 2900), ("2027-07-10", "yearly", 36600)],
+    ids=["28 days", "29 days", "366 days"],
+)
+def test_b27_a_day_costs_the_plan_divided_by_the_days_of_its_period(shop, day, interval, cents):
+    shop.lago.set_clock(f"{day}T09:00:00Z")
+    shop.plan("small", cents, interval=interval)
+    shop.plan("large", 2 * cents, interval=interval)
+    shop.customer()
+    shop.subscribe("small")
+    shop.lago.advance(10 * 86400)
+    shop.subscribe("large")
+    shop.lago.drain()
+    [note] = shop.get("credit_notes")["credit_notes"]
+    assert (
+        note["total_amount_cents"] == cents - 1000
+    )  # 10 days at 1.00; the day of the change is the new plan's

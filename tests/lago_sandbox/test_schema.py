@@ -1,5 +1,6 @@
 """Every kind of answer, request and error against Lago's official description (not part of this repository)."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.skipif(
     not openapi.FILE.is_file(), reason=f"Lago's description is not at {openapi.FILE} (LAGO_OPENAPI)"
 )
 
+NOWHERE = "http://127.0.0.1:9/everything"
 REFUSING = ("events.estimate_fees", "invoices.retry", "premium")
 """Verbs that never answer 200: the sandbox has nothing of theirs but the refusal."""
 ROUTE = re.compile(r'path\(\s*"([^"]+)",\s*resource\((.*?)\),?\s*\)', re.DOTALL)
@@ -53,6 +55,7 @@ class Recorded(Shop):
 def everything(shop):
     """Ask for everything that the sandbox answers, good and bad."""
     shop.lago.set_clock("2027-11-01T09:00:00Z")
+    shop.endpoint(NOWHERE)  # its messages are written, and arrive nowhere
     shop.get("organizations")
     shop.put("organizations", organization={"default_currency": "USD"})
     _catalogue(shop)
@@ -69,6 +72,9 @@ def everything(shop):
     shop.delete("billable_metrics/spare")
     shop.delete("plans/spare")
     shop.delete("customers/org_2")
+    shop.lago.drain()
+    bodies = [one["body"] for one in shop.lago.dump()["delivery"]]
+    shop.messages = [json.loads(one) for one in bodies if one is not None]
 
 
 def _catalogue(shop):
@@ -274,18 +280,44 @@ def _invoices(shop):
 
 
 @pytest.fixture(scope="module")
-def exchanges(lago_process):
+def told(lago_process):
+    """Return what was asked and answered, and the messages that were sent meanwhile."""
     lago_process.reset()
     shop = Recorded(lago_process)
     everything(shop)
     del lago_process.api  # the class's own again
-    return shop.exchanges
+    return shop.exchanges, shop.messages
 
 
-def test_every_answer_request_and_error_is_as_lago_describes_it(exchanges):
+@pytest.fixture(scope="module")
+def exchanges(told):
+    return told[0]
+
+
+@pytest.fixture(scope="module")
+def in_messages(told):
+    """Return what the messages have that the description does not allow; those of wallets have no description."""
+    known = openapi.webhook_pointers()
+    return {
+        f"MESSAGE {one['webhook_type']} 200 {place}: {message}"
+        for one in told[1]
+        if one["webhook_type"] in known
+        for place, message in openapi.problems(known[one["webhook_type"]], one)
+    }
+
+
+def test_every_message_is_as_lago_describes_it(told, in_messages):
+    known = openapi.webhook_pointers()
+    assert unexplained(in_messages) == []
+    assert len({one["webhook_type"] for one in told[1]} & set(known)) >= 15
+
+
+def test_every_answer_request_and_error_is_as_lago_describes_it(exchanges, in_messages):
     found = {f"{where} {place}: {message}" for one in exchanges for where, place, message in _problems(one)}
     assert unexplained(found) == []
-    outlived = [known for known in DISAGREEMENTS if not any(re.search(known, one) for one in found)]
+    outlived = [
+        known for known in DISAGREEMENTS if not any(re.search(known, one) for one in found | in_messages)
+    ]
     assert outlived == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from kit.errors import Conflict, NotFound, ValidationError
+from kit.errors import AlreadyExists, Conflict, NotFound, ValidationError
 from orgs import memberships, organizations
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
@@ -43,6 +43,19 @@ class TestCreate:
     def test_needs_a_transaction_of_its_caller(self, transactional_db):
         with pytest.raises(transaction.TransactionManagementError):
             organizations.create(name="Acme", owner=make.user(), by=SYSTEM)
+
+    def test_keeps_an_id_that_was_given_elsewhere_once(self):
+        owner = make.user()
+        with transaction.atomic():
+            given = {"owner": owner, "by": SYSTEM, "public_id": "org_E41e-9b6f"}
+            made = organizations.create(name="Acme", currency="EUR", **given)
+            assert (made.public_id, made.currency) == ("org_E41e-9b6f", "EUR")
+            with pytest.raises(AlreadyExists):
+                organizations.create(name="Other", **given)
+            for wrong in ("acme", "org_", "org_" + "x" * 61, "org_a/b", "org_é"):
+                with pytest.raises(ValidationError):
+                    organizations.create(name="Acme", **given | {"public_id": wrong})
+        assert Membership.objects.filter(organization=made).count() == 1
 
     @pytest.mark.parametrize("name", ["日本語", "new", "!!!"])
     def test_finds_an_address_where_the_name_gives_none(self, name):

@@ -13,6 +13,7 @@ from billing_portal.embedded import sandbox
 from billing_portal.embedded.places import PORTAL
 from kit import transactions
 from lago_sync.setup import guard, installing
+from lago_sync.subscriptions import catalogue
 from orgs.access import keys
 from orgs.audit.events import SYSTEM
 from orgs.models import AccessKey, Organization, User
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         made = teams.found()
         with sandbox.running():
             installing.install(webhook_url=guard.webhook_url(), now=timezone.now())
+            catalogue.refresh(now=timezone.now())
             buying.buy(made)
             paying.arrange(made)
         teams.fill()

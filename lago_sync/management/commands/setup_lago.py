@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from lago_sync.errors import LagoIntegrationError
 from lago_sync.setup import guard, installing
+from lago_sync.subscriptions import catalogue
 
 
 class Command(BaseCommand):
@@ -15,8 +16,10 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
         try:
-            said = installing.install(webhook_url=guard.webhook_url(), now=timezone.now())
+            said = installing.install(webhook_url=guard.webhook_url(), now=now)
+            catalogue.refresh(now=now)  # so that plans can be chosen at once
         except LagoIntegrationError as error:
             raise CommandError(error.message) from error
         for sentence in said:

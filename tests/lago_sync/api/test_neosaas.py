@@ -3,8 +3,10 @@
 import pytest
 from django.utils import timezone
 
+from credits import amounts
+from lago_sync import money
 from lago_sync.models import OutboxEvent, Purchase
-from lago_sync.purchases import advancing
+from lago_sync.purchases import advancing, packages
 from lago_sync.setup import guard, installing
 from orgs.access import keys
 from tests.factories import credits as make
@@ -180,8 +182,23 @@ def test_answers_by_who_asks():
         it.http("billing_admin").post("/lago/customers", {"external_id": it.org.public_id, "name": "Mine"}),
         403,
     )
+    it.http("member").post(
+        "/lago/usage", event | {"transaction_id": "m", "properties": {"user_id": it.id_of("owner")}}
+    )
+    assert OutboxEvent.objects.get(transaction_id="m").payload["properties"]["user_id"] == it.id_of("member")
     reader = it.key("organization", "billing:read")
     refused(reader.post("/lago/usage", event), 403)
     refused(
         reader.post("/lago/wallets", {"external_customer_id": it.org.public_id, "paid_credits": "9.00"}), 403
+    )
+
+
+def test_a_price_buys_at_the_rate_of_the_largest_package_that_it_reaches():
+    for price, credits in (("1.00", "100"), ("44.99", "4499"), ("45.00", "5000"), ("79.99", "8887.777777"), ("80", "10000"), ("350.00", "50000")):  # fmt: skip
+        cents = money.cents(price, "USD")
+        assert amounts.text(packages.credits_for(amount_cents=cents, currency="USD")) == credits
+    assert (money.cents("500", "HUF"), money.cents("5.5", "HUF"), money.cents("1.234", "KWD")) == (
+        500,
+        None,
+        1234,
     )

@@ -23,7 +23,7 @@ SHOW = "/api/v1/invoices/<id>"
 
 
 def asked(billed):
-    return billed.lago.requested("GET", "invoices/<id>") or billed.lago.requested("GET", SHOW)
+    return billed.lago.requested("GET", SHOW)
 
 
 class TestRefresh:
@@ -35,9 +35,9 @@ class TestRefresh:
         [line] = contents.plan_lines(row)
         assert (line.name, line.amount_cents) == ("Professional", 4900)
         assert (line.last_day - line.first_day).days in {27, 28, 29, 30}
-        before = asked(billed)
+        assert asked(billed) == 1
         assert billed.refresh().changed == ()
-        assert asked(billed) == before, "an invoice that did not change was fetched again"
+        assert asked(billed) == 1, "an invoice that did not change was fetched again"
         billed.pay(row.pk)
         assert billed.refresh().changed == (row.pk,)
         row = billed.first

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from lago_sync import tasks
-from lago_sync.models import InvoiceDocument, LagoCreditNote, LagoCustomer, LagoInvoice
+from lago_sync.models import HealthCheck, InvoiceDocument, LagoCreditNote, LagoCustomer, LagoInvoice
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from tests.billing_portal.dashboards import story
@@ -123,10 +123,11 @@ class TestTheList:
         assert len(set.union(*shown)) == 45
         assert "45 invoices, $2,205.00 in all" in text_of(first)
 
-    def test_says_that_there_are_none_and_that_what_it_shows_is_old(self, owner: Client, team: Organization):
+    def test_says_that_there_are_none_and_that_lago_is_away(self, owner: Client, team: Organization):
         assert "No invoices yet" in text_of(owner.get(LIST))
-        LagoCustomer.objects.update(invoices_synced_at=timezone.now() - timedelta(hours=3))
-        assert "The billing engine did not answer since" in text_of(owner.get(LIST))
+        HealthCheck.objects.create(checked_at=timezone.now(), status="unreachable")
+        away = text_of(owner.get(LIST))
+        assert "The billing engine does not answer right now. This is as of" in away
 
 
 class TestAnInvoice:

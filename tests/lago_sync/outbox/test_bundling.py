@@ -147,6 +147,8 @@ def test_rows_of_which_no_event_can_be_made_stop_no_bundle(lago):
     for payload in ({"timestamp": "yesterday"}, {"timestamp": None}, {"credits": "many"}, {"credits": None}):
         wrote(org, 2, payload=payload)
     wrote(org, 2, payload={"timestamp": "1e400"})
+    used(org, 20, 2, tokens="many", model="odd")
+    used(org, 20, 2, tokens=[3], model="odder")
     broken = wrote(org, 2)
     OutboxEvent.objects.filter(pk__in=[row.pk for row in broken]).update(payload=["odd"])
     assert bundling.bundle(now=timezone.now()) == 1

@@ -90,7 +90,7 @@ def test_refunds_and_disputes_are_shown_with_what_is_owed(acme: Team, owner: Cli
         page = text_of(owner.get(page_of(purchase)))
         assert says in page
         assert f"re_{number}" in page
-        assert "2,400 100 $22.50" in page
+        assert "2,400 credits, 100 owed $22.50" in page
 
 
 def test_what_was_bought_by_itself_says_so(acme: Team, owner: Client):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from kit.errors import NotFound
 from lago_sync.models import HealthCheck, Identity, LagoCustomer, LagoSubscription, OutboxEvent, Purchase
-from lago_sync.reconcile import identity, payments, polling, usage
+from lago_sync.reconcile import identity, payments, polling, slices, usage
 from lago_sync.subscriptions import plans
 from orgs.models import PlanFee
 from tests.factories import credits as make
@@ -271,7 +271,7 @@ class TestEvents:
 
     def test_a_busy_organization_is_compared_up_to_a_time_that_is_named(self, story, team, monkeypatch):
         monkeypatch.setattr(usage, "READ_AT_MOST", 1)
-        monkeypatch.setattr(usage, "_IN_A_SLICE", 1)
+        monkeypatch.setattr(slices, "IN_A_SLICE", 1)
         story.lago.advance(2 * DAY)
         with make.later("2 days"):
             story.use(team, "1000")

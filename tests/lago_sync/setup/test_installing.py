@@ -102,6 +102,7 @@ def test_the_webhook_endpoint_is_one_and_signs_with_hmac(lago):
 def test_the_command_says_what_it_did(lago, capsys):
     call_command("setup_lago")
     assert "Plan starter made.\n" in capsys.readouterr().out
+    assert LagoPlan.objects.filter(is_offered=True).count() == 8
     call_command("setup_lago")
     assert "Plan starter is there.\n" in capsys.readouterr().out
 
@@ -140,7 +141,6 @@ def test_the_codes_of_services_get_a_count_with_a_charge_of_nothing_on_each_plan
         "  Plan starter has no charge on new_call, so its use does not show at Lago. In Lago, add a standard charge"
         in "\n".join(said)
     )
-    assert LagoPlan.objects.filter(is_offered=True).count() == 8
 
 
 def test_webhooks_may_be_signed_with_a_key_that_is_pinned(lago, settings):
