@@ -19,7 +19,12 @@ from lago_sandbox.shapes import customers as shape
 from lago_sandbox.webhooks.emit import emit
 
 PROVIDERS = ("stripe", "adyen", "gocardless", "cashfree", "flutterwave", "moneyhash")
-KEPT = (*shape.TEXTS, "customer_type", "net_payment_term", "finalize_zero_amount_invoice", "shipping_address",
+KEPT = (
+    *shape.TEXTS,
+    "customer_type",
+    "net_payment_term",
+    "finalize_zero_amount_invoice",
+    "shipping_address",
     "timezone",
 )
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")

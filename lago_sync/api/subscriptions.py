@@ -90,7 +90,7 @@ class SubscriptionDetail(APIView):
         summary="Cancel the subscription at the end of its period",
         answers={200: shapes.SubscriptionShape},
         errors=(400, 403, 404, 409, 502, 503),
-        curl=f"curl -X DELETE $URL{_PATH}/$SUBSCRIBED {_KEY}",
+        curl=f"curl -X DELETE $URL{_PATH}/$LEAVING {_KEY}",
         tag="subscriptions",
     )
     def delete(self, request: Request, org_id: str) -> Response:

@@ -66,12 +66,12 @@ def passing(resource: str, *, always: bool = False) -> Iterator[Passage]:
         yield passage
     except LagoUnavailable as error:
         passage.failed(error.message)
+        _failed(name, passage)
         raise
-    finally:
-        if passage.why:
-            _failed(name, passage)
-        else:
-            _succeeded(name, passage)
+    if passage.why:
+        _failed(name, passage)
+    else:
+        _succeeded(name, passage)
 
 
 def standing() -> Standing:

@@ -111,7 +111,7 @@ def inside(answer: Json, name: str, kind: type[Any] = dict) -> Any:
 
 def takes(key: str) -> bool:
     """Tell whether Lago takes one of our keys: the cheapest question, asked although the circuit may be open."""
-    base = _ready_base()
+    base = _ready_base(always=True)
     answer = _exchange(_Request("GET", base, "organizations", repeats=True, always=True), key)
     if answer.status == _WRONG_KEY:
         return False
@@ -141,7 +141,7 @@ def _call(
     waits: bool = True,
     always: bool = False,
 ) -> Json:
-    request = _Request(method, _ready_base(), resource, body, params, repeats, waits, always)
+    request = _Request(method, _ready_base(always=always), resource, body, params, repeats, waits, always)
     answer = _with_a_key_that_works(request)
     if answer.from_sandbox and _refuses_sandbox():
         raise LagoIsSandbox
@@ -178,10 +178,10 @@ def _exchange(request: _Request, key: str) -> sending.Answer:
     return answer
 
 
-def _ready_base() -> str:
+def _ready_base(*, always: bool = False) -> str:
     base = _base()
     if _refuses_sandbox():
-        _look_before_sending(os.getpid(), base)
+        _look_before_sending(os.getpid(), base, always)
     return base
 
 
@@ -197,9 +197,14 @@ def _refuses_sandbox() -> bool:
 
 
 @cache
-def _look_before_sending(process: int, base: str) -> None:
-    """Raise LagoIsSandbox where the address is our sandbox; once a process, before the key goes there."""
-    if _ask_outside(base, "health").from_sandbox:
+def _look_before_sending(process: int, base: str, always: bool) -> None:  # noqa: FBT001 - part of a cache's key
+    """Raise LagoIsSandbox where the address is our sandbox; once a process, before the key goes there.
+
+    Through the circuit too: a process that starts while Lago hangs would wait for it before each request.
+    """
+    with circuit.passing("health", always=always):
+        answer = _ask_outside(base, "health")
+    if answer.from_sandbox:
         raise LagoIsSandbox
 
 

@@ -100,9 +100,9 @@ def names(scene: Scene, lago: Sandbox, settings) -> dict[str, str]:
             by=Actor(kind="user", public_id=owner.public_id),
             now=timezone.now(),
         )
-    subscribed, ending = orgs.team("Subscribed", owner=owner), orgs.team("Ending", owner=owner)
+    subscribed, ending, leaving = (orgs.team(one, owner=owner) for one in ("Subscribed", "Ending", "Leaving"))
     orgs.Organization.objects.filter(pk=subscribed.pk).update(billing_email="bills@example.com")
-    for one in (subscribed, ending):
+    for one in (subscribed, ending, leaving):
         plans.subscribe(organization=one, plan_code="starter", by=SYSTEM, now=timezone.now())
     changing.cancel(organization=ending, by=SYSTEM, now=timezone.now())
     lago.drain()
@@ -113,6 +113,7 @@ def names(scene: Scene, lago: Sandbox, settings) -> dict[str, str]:
         "INVOICE": str(subscribed.lago_invoices.get().pk),
         "SUBSCRIBED": subscribed.public_id,
         "ENDING": ending.public_id,
+        "LEAVING": leaving.public_id,
         "URL": "http://testserver",
         "ORG": scene.org.public_id,
         "USER": member.public_id,

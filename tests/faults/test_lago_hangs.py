@@ -38,7 +38,7 @@ OF_API = (
 )  # fmt: skip
 SLOW = 5.0
 """Seconds: less than any time limit of Lago's, more than a page takes on a machine that does much else."""
-SECONDS = 2.0
+SECONDS = 4.0
 """Of each measurement; there are four, in turns."""
 
 

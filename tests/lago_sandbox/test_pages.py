@@ -140,3 +140,20 @@ def test_after_paying_there_is_a_way_back_to_the_portal(tmp_path):
         assert '<a href="http://portal.example/back">Back to the portal</a>' in browser.press(action="pay")
     sandbox.stop()
     sandbox.close()
+
+
+def test_the_list_loses_a_dispute_and_the_clock_moves_on(payable, browser):
+    shop, made, url = payable
+    browser.see(url)
+    browser.press(action="pay")
+    shop.lago.drain()
+    browser.see("/")
+    invoice_id, before = shop.invoices()[0]["lago_id"], shop.lago.now()
+    assert "dispute lost" in browser.press(form=f"/invoices/{invoice_id}/dispute")
+    assert "payment_dispute_lost_at" in shop.invoices()[0]
+    assert shop.transaction(made)["status"] == "settled"
+    browser.press(form="/clock", step="day")
+    assert shop.lago.now()[:10] > before[:10]
+    browser.see("/")
+    browser.press(form="/clock", step="century")
+    assert browser.at.status_code == 200

@@ -120,3 +120,11 @@ def test_a_lago_that_says_nothing_costs_its_time_limit_a_few_times_and_no_more(s
     fail(50)
     assert len(server.asked) == circuit.FAILURES["api"]
     assert time.monotonic() - began < 3
+
+
+def test_a_process_that_starts_while_lago_hangs_does_not_wait_for_it_each_time(server, settings):
+    settings.DEBUG = settings.TESTING = False  # where the address is looked at before the key goes there
+    settings.LAGO_TIMEOUT_SECONDS = 0.1
+    server.answer(hang(0.4))
+    fail(50)
+    assert len(server.asked) == circuit.FAILURES["api"]

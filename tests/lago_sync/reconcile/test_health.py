@@ -49,7 +49,8 @@ def test_a_lago_as_it_should_be_is_healthy(installed, capsys):
     assert health.latest() == row
     said, status = command(capsys)
     assert said.startswith(
-        "Lago is healthy: Events are kept in postgres.\nVersion 1.51.0-sandbox, answered in"
+        "Lago is healthy: Events are kept in postgres. It has no licence; the portal needs none.\n"
+        "Version 1.51.0-sandbox, answered in"
     )
     assert status == 0
 
