@@ -4,23 +4,34 @@ Whatever dies in between, the next `carry_out` looks at what Lago has before it 
 once and the organization is at every moment on the old plan or on the new one.
 """
 
+import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from kit import transactions
 from kit.errors import Conflict, DomainError
-from lago_sync.client import subscriptions as at_lago
 from lago_sync.errors import LagoIntegrationError, LagoRefused, LagoUnavailable, LagoUnreachable
 from lago_sync.models import LagoSubscription, PlanChange
-from lago_sync.subscriptions import catalogue, change_leases, changes, mirror, plans, prices, telling
+from lago_sync.subscriptions import (
+    catalogue,
+    change_leases,
+    change_steps,
+    changes,
+    mirror,
+    plans,
+    prices,
+    telling,
+)
 from lago_sync.subscriptions.change_leases import Lease
 from orgs import subscriptions
 from orgs.audit import events
 from orgs.audit.events import Actor
 from orgs.models import Organization
+
+logger = logging.getLogger(__name__)
 
 Kind, Status = PlanChange.Kind, PlanChange.Status
 
@@ -103,7 +114,10 @@ def carry_on(*, now: datetime) -> int:
     """Carry on the changes whose time has come, and return how many; one that fails stops no other."""
     began, count = time.monotonic(), 0
     for change_id in change_leases.claim_due(now=now):
-        carry_out(change_id=change_id, now=now)
+        try:
+            carry_out(change_id=change_id, now=now)
+        except Exception:  # whatever it is, it is this change's, which is looked at again
+            logger.exception("change of plan %s could not be carried on", change_id)
         count += 1
         if time.monotonic() - began > _STARTS_WITHIN:
             break
@@ -154,7 +168,7 @@ def _tell(lease: Lease, now: datetime) -> None:
     _require_as_it_was(change, row, now)
     for _ in range(_MOST_STEPS):
         lease.check()
-        _STEPS[Kind(change.kind)](change, row)
+        change_steps.take(change, row)
         row = _look(change, clock())
         if _is_done(change, row):
             _apply(change, row, now)
@@ -198,56 +212,6 @@ def _require_as_it_was(change: PlanChange, row: LagoSubscription | None, now: da
     price = prices.of_change(row, offer, now=now)
     if price.kind != change.kind or price.due_cents > int(change.price_change["due_cents"]):
         raise prices.PriceChanged(price)
-
-
-def _change_up(change: PlanChange, row: LagoSubscription | None) -> None:
-    """Change the plan; then let go of the end that a trial hands down to what follows it."""
-    if row is not None and row.plan_code == change.plan_code:
-        at_lago.update(row.external_id, {"ending_at": None})
-    else:
-        _change_down(change, row)
-
-
-def _change_down(change: PlanChange, row: LagoSubscription | None) -> None:
-    external_id = row.external_id if row is not None else mirror.external_id(change.organization)
-    at_lago.create(
-        {
-            "external_customer_id": change.organization.public_id,
-            "external_id": external_id,
-            "plan_code": change.plan_code,
-        }
-    )
-
-
-def _cancel(change: PlanChange, row: LagoSubscription | None) -> None:
-    """Drop a planned downgrade, then plan the end for the day after the period, which Lago sees to before it bills."""
-    if row is None:
-        return
-    if row.next_plan_code:
-        at_lago.cancel_pending(row.external_id)
-        return
-    ends_at = (row.period_end.replace(microsecond=0) + timedelta(seconds=1)).astimezone(UTC)
-    at_lago.update(
-        row.external_id,
-        {"ending_at": ends_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "on_termination_credit_note": "skip"},
-    )
-
-
-def _take_back(change: PlanChange, row: LagoSubscription | None) -> None:
-    if row is None:
-        return
-    if row.next_plan_code:
-        at_lago.cancel_pending(row.external_id)
-    else:  # a later upgrade gives back unused days again
-        at_lago.update(row.external_id, {"ending_at": None, "on_termination_credit_note": "credit"})
-
-
-_STEPS: Final[dict[PlanChange.Kind, Callable[[PlanChange, LagoSubscription | None], None]]] = {
-    Kind.UPGRADE: _change_up,
-    Kind.DOWNGRADE: _change_down,
-    Kind.CANCEL: _cancel,
-    Kind.TAKE_BACK: _take_back,
-}
 
 
 def _look(change: PlanChange, now: datetime) -> LagoSubscription | None:

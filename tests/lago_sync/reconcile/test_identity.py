@@ -234,7 +234,7 @@ class TestEvents:
         first = compare(story, team)
         assert first.differences == []
         [(in_month, kept)] = first.figures["event_credits"]["kept"]["months"].items()
-        assert (in_month, kept) == (f"{timezone.now():%Y-%m}", [3, "3.750001"])
+        assert (in_month, *kept) == (f"{timezone.now():%Y-%m}", 3, "3.750001")
         by_month = {
             name: one["event_credits"]["lagos"]
             for name, one in first.months.items()

@@ -233,3 +233,13 @@ class TestLagoInTrouble:
         assert changing.carry_out(change_id=one.pk, now=team.now).last_error.startswith("The plan was changed elsewhere")  # fmt: skip
         assert team.fact.plan.code == "enterprise"
         assert LagoSubscription.objects.filter(organization=team.org, ended_at=None).count() == 1
+
+    def test_one_that_breaks_stops_no_other(self, team, monkeypatch):
+        others = [team, story.Team(team.lago, "Other")]
+        for one in others:
+            one.subscribe()
+            PlanChange.objects.create(organization=one.org, kind="cancel", made_by="usr_x", due_at=team.now - timedelta(days=400))  # fmt: skip
+        original = changing._look
+        monkeypatch.setattr(changing, "_look", lambda change, now: original(change, now) if change.organization != team.org else 1 / 0)  # fmt: skip
+        assert changing.carry_on(now=team.now) == 2
+        assert (team.changes(), others[1].changes()) == ([("cancel", "pending")], [("cancel", "applied")])
