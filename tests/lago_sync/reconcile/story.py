@@ -11,7 +11,7 @@ from lago_sync.models import LagoCustomer, OutboxEvent, Purchase
 from lago_sync.outbox import delivery
 from lago_sync.purchases import advancing, orders
 from lago_sync.setup import guard, installing
-from lago_sync.subscriptions import plans
+from lago_sync.subscriptions import catalogue, plans
 from orgs.audit.events import SYSTEM
 from orgs.models import Organization
 from tests.factories import credits as make
@@ -28,6 +28,7 @@ class Story:
         settings.SITE_URL = NOWHERE
         settings.LAGO_PAYMENT_PROVIDER = settings.LAGO_PAYMENT_PROVIDER_CODE = "stripe"
         installing.install(webhook_url=guard.webhook_url(), now=self.now())
+        catalogue.refresh(now=self.now())
 
     def now(self) -> datetime:
         return datetime.fromisoformat(self.lago.now())
