@@ -14,7 +14,7 @@ from drf_spectacular.validation import validate_schema
 
 from credits.pricing.costs import CreditsCost
 from lago_sync.invoices import mirror
-from lago_sync.models import PaymentMethod
+from lago_sync.models import LagoInvoice, PaymentMethod
 from lago_sync.purchases import orders
 from lago_sync.setup import installing
 from lago_sync.subscriptions import catalogue, changing, plans
@@ -110,7 +110,7 @@ def names(scene: Scene, lago: Sandbox, settings) -> dict[str, str]:
     card = PaymentMethod(lago_id=uuid4(), organization=subscribed, is_default=True, synced_at=timezone.now())
     card.save()
     return {
-        "INVOICE": str(subscribed.lago_invoices.get().pk),
+        "INVOICE": str(LagoInvoice.objects.get(organization=subscribed).pk),
         "SUBSCRIBED": subscribed.public_id,
         "ENDING": ending.public_id,
         "LEAVING": leaving.public_id,

@@ -1,5 +1,6 @@
 """What the database refuses by itself, asked past every verb: one case a constraint of `lago_sync`."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,7 +23,7 @@ from tests.lago_sync.outbox.story import wrote
 pytestmark = pytest.mark.django_db
 
 
-def refused(constraint: str, sql: str, *values: object) -> None:
+def refused(constraint: str, sql: str, *values: Any) -> None:
     """Run SQL that must break exactly this constraint."""
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, values)

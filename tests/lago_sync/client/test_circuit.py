@@ -30,7 +30,7 @@ def fail(times: int, ask=lambda: customers.get("org_1")) -> None:
 def over(server, monkeypatch) -> None:
     """Let the pause be over."""
     later = time.time() + circuit.LONGEST_PAUSE + 1
-    monkeypatch.setattr(circuit.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
 
 
 def test_opens_after_failures_in_a_row_and_then_nothing_is_sent(server, store):

@@ -1,6 +1,7 @@
 """Pages of payment methods and of auto top-up: every state, and what happens while Lago is away."""
 
 import re
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -63,9 +64,9 @@ def test_a_card_is_stored_at_the_provider_and_shows_here(lago, acme: Team, owner
     assert asked == [acme.organization.public_id]
     assert owner.get("/billing/returned/").headers["Location"] == "/billing/"
     assert owner.post(f"{METHODS}refresh/").status_code == 302
-    page = text_of(owner.get(METHODS))
-    assert "Charged" in page
-    assert "As of" in page
+    said = text_of(owner.get(METHODS))
+    assert "Charged" in said
+    assert "As of" in said
 
 
 def test_another_is_charged_and_one_is_removed_with_a_second_look(lago, acme: Team, owner: Client):
@@ -121,7 +122,12 @@ class TestAutoTopUp:
         assert f'href="{TOP_UP}"' in owner.get("/orgs/acme/limits/").content.decode()
         assert self.send(owner).status_code == 302
         row = AutoTopUp.objects.get()
-        assert (row.is_on, row.threshold, row.day_cap_cents, row.month_cap_cents) == (True, 500, 9000, 20_000)
+        assert (row.is_on, row.threshold, row.day_cap_cents, row.month_cap_cents) == (
+            True,
+            Decimal(500),
+            9000,
+            20_000,
+        )
         page = owner.get(TOP_UP)
         assert "$0.00 of $90.00" in text_of(page)
         assert 'value="90.00"' in page.content.decode()

@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -173,7 +173,7 @@ class TestAnInvoice:
     def test_is_mailed_again_once_for_a_double_click(self, owner: Client, team: Organization):
         row = mirrored(team)
         page = owner.get(f"{LIST}{row.pk}/").content.decode()
-        key = re.search(r'name="key" value="([^"]+)"', page)[1]
+        [key] = re.findall(r'name="key" value="([^"]+)"', page)
         for _ in range(2):
             answer = owner.post(f"{LIST}{row.pk}/send/", {"key": key})
             assert answer.headers["Location"] == f"{LIST}{row.pk}/"
@@ -213,7 +213,8 @@ class TestThePdf:
     def test_is_waited_for_on_a_page_that_asks_again_without_scripts(
         self, owner: Client, team: Organization, monkeypatch
     ):
-        row, asked = mirrored(team), []
+        row = mirrored(team)
+        asked: list[UUID] = []
         monkeypatch.setattr(tasks, "enqueue_document", asked.append)
         first = owner.get(f"{LIST}{row.pk}/pdf/")
         assert first.status_code == 202

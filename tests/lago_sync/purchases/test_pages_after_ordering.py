@@ -43,8 +43,8 @@ def test_an_order_is_given_up_with_a_second_look(
     assert PAY not in page.content.decode()
     owner.post(path)  # a second click
     Purchase.objects.update(status="abandoned")
-    page = text_of(owner.get(page_of(purchase)))
-    assert "its invoice is void, nothing is owed" in page
+    said = text_of(owner.get(page_of(purchase)))
+    assert "its invoice is void, nothing is owed" in said
 
 
 def test_what_is_paid_or_somebody_elses_is_not_given_up(acme: Team, owner: Client):
