@@ -72,7 +72,7 @@ class AutoTopUps(APIView):
         tag="purchases",
     )
     def get(self, request: Request, org_id: str) -> Response:
-        return Response(_shown(_organization(request, org_id)))
+        return Response(_shown(permissions.organization_for(request, org_id, Capability.BUY)))
 
     @operation(
         summary="Set auto top-up",
@@ -85,7 +85,7 @@ class AutoTopUps(APIView):
         tag="purchases",
     )
     def put(self, request: Request, org_id: str) -> Response:
-        organization = _organization(request, org_id)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         terms, by = _terms(body_of(request)), permissions.caller_of(request).actor
 
         def configure() -> tuple[int, dict[str, Any]]:
@@ -93,12 +93,6 @@ class AutoTopUps(APIView):
             return 200, _shown(organization)
 
         return idempotency.once(request, configure)
-
-
-def _organization(request: Request, org_id: str) -> Organization:
-    organization = permissions.organization_of(request, org_id)
-    permissions.require(request, organization, Capability.BUY)
-    return organization
 
 
 def _terms(given: Mapping[str, Any]) -> Terms:

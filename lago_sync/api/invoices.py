@@ -1,7 +1,7 @@
 """Invoices (contract.md §4.1), mirrored from Lago: looking asks our rows only, and so answers while Lago is away."""
 
 from datetime import date
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
@@ -23,7 +23,7 @@ from lago_sync.invoices.listing import Asked
 from lago_sync.models import LagoInvoice
 from orgs.access import idempotency, permissions
 from orgs.access.capabilities import Capability
-from orgs.models import AccessKey, Organization
+from orgs.models import AccessKey
 
 _PATH: Final = "/api/v1/org-billing/billing/invoices/$SUBSCRIBED"
 _KEY: Final = '-H "Authorization: Bearer $KEY"'
@@ -62,7 +62,7 @@ class Invoices(APIView):
         tag="invoices",
     )
     def get(self, request: Request, org_id: str) -> Response:
-        organization, now = _organization(request, org_id), timezone.now()
+        organization, now = permissions.organization_for(request, org_id, Capability.BUY), timezone.now()
         rows = listing.of_organization(organization=organization, asked=_asked(request), now=now)
         found = lists.paged(request, rows, lambda row: shapes.invoice(row, now=now))
         seen = listing.as_of(organization=organization)
@@ -121,7 +121,7 @@ class InvoiceRetry(APIView):
         Two requests with one key at once both ask; Lago charges an invoice once at a time, and never one that is paid.
         """
         found = _invoice(request, org_id, invoice_id)
-        known = _remembered(request)
+        known = idempotency.remembered(request)
         if known is not None:
             return known
         by, now = permissions.caller_of(request).actor, timezone.now()
@@ -151,35 +151,13 @@ class InvoiceSend(APIView):
         return idempotency.once(request, send)
 
 
-class _NotRemembered(Exception):
-    """The Idempotency-Key has no answer yet; undoes its claim."""
-
-
-def _remembered(request: Request) -> Response | None:
-    """Return the answer to an earlier request with this key, None without one."""
-    if "Idempotency-Key" not in request.headers:
-        return None
-    try:
-        return idempotency.once(request, _give_back)
-    except _NotRemembered:
-        return None
-
-
-def _give_back() -> NoReturn:
-    raise _NotRemembered
-
-
 def _invoice(request: Request, org_id: str, invoice_id: UUID) -> LagoInvoice:
-    found = listing.find(organization=_organization(request, org_id), invoice_id=invoice_id)
+    found = listing.find(
+        organization=permissions.organization_for(request, org_id, Capability.BUY), invoice_id=invoice_id
+    )
     if found is None:
         raise NotFound("There is no such invoice.")
     return found
-
-
-def _organization(request: Request, org_id: str) -> Organization:
-    organization = permissions.organization_of(request, org_id)
-    permissions.require(request, organization, Capability.BUY)
-    return organization
 
 
 def _asked(request: Request) -> Asked:

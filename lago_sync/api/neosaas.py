@@ -55,7 +55,9 @@ class LagoCustomers(APIView):
         tag="lago",
     )
     def get(self, request: Request) -> Response:
-        found = functions.get_customer(_buyer(request, _asked(request, "external_id")).public_id)
+        found = functions.get_customer(
+            permissions.organization_for(request, _asked(request, "external_id"), Capability.BUY).public_id
+        )
         if found is None:
             raise NotFound("The organization is not at Lago yet.")
         return Response({"customer": shapes.shown(found, shapes.LagoCustomerShape)})
@@ -70,7 +72,7 @@ class LagoCustomers(APIView):
     )
     def post(self, request: Request) -> Response:
         asked = shapes.LagoCustomerRequest.read(body_of(request))
-        organization = _buyer(request, asked.external_id)
+        organization = permissions.organization_for(request, asked.external_id, Capability.BUY)
         name, email = asked.name or organization.name, asked.email or organization.billing_email
         if (name, email) != (organization.name, organization.billing_email):
             permissions.require(request, organization, Capability.ADMINISTER)
@@ -90,7 +92,9 @@ class LagoWallets(APIView):
         tag="lago",
     )
     def get(self, request: Request) -> Response:
-        organization = _buyer(request, _asked(request, "external_customer_id"))
+        organization = permissions.organization_for(
+            request, _asked(request, "external_customer_id"), Capability.BUY
+        )
         return Response({"wallet": _wallet(organization)})
 
     @operation(
@@ -184,7 +188,9 @@ class LagoInvoices(APIView):
         tag="lago",
     )
     def get(self, request: Request) -> Response:
-        organization = _buyer(request, _asked(request, "external_customer_id"))
+        organization = permissions.organization_for(
+            request, _asked(request, "external_customer_id"), Capability.BUY
+        )
         found = functions.get_invoices(organization.public_id, _limit(request))
         return Response({"invoices": [shapes.shown(one, shapes.LagoInvoiceShape) for one in found]})
 
@@ -218,7 +224,7 @@ class LagoSubscriptions(APIView):
     )
     def post(self, request: Request) -> Response:
         asked = shapes.LagoSubscribeRequest.read(body_of(request))
-        organization = _buyer(request, asked.external_customer_id)
+        organization = permissions.organization_for(request, asked.external_customer_id, Capability.BUY)
         user = permissions.caller_of(request).user
         started = functions.create_subscription(
             organization.public_id,
@@ -235,13 +241,6 @@ def _asked(request: Request, name: str) -> str:
     if not found:
         raise InvalidRequest(f"{name} is needed.")
     return found
-
-
-def _buyer(request: Request, org_id: str) -> Organization:
-    """Return the organization that these ids name; raises NotFound, PermissionDenied."""
-    organization = permissions.organization_of(request, org_id)
-    permissions.require(request, organization, Capability.BUY)
-    return organization
 
 
 def _owner_of(external_id: str) -> str:
@@ -268,7 +267,7 @@ def _wallet(organization: Organization) -> dict[str, Any]:
 def _bought(request: Request) -> Response:
     """Order credits for a price; they are granted once Lago was paid."""
     asked = shapes.LagoWalletRequest.read(body_of(request))
-    organization = _buyer(request, asked.external_customer_id)
+    organization = permissions.organization_for(request, asked.external_customer_id, Capability.BUY)
     key = request.headers.get("Idempotency-Key")
     if key is None:
         raise InvalidRequest("A purchase needs an Idempotency-Key.")

@@ -47,8 +47,7 @@ class PaymentMethods(APIView):
         tag="purchases",
     )
     def get(self, request: Request, org_id: str) -> Response:
-        organization = permissions.organization_of(request, org_id)
-        permissions.require(request, organization, Capability.BUY)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         looked_at = methods.as_of(organization=organization)
         return Response(
             {

@@ -50,7 +50,7 @@ class AddCredits(APIView):
         body = body_of(request)
         if body.get("grant") not in (None, False):
             return _grant(request, permissions.organization_of(request, org_id), body)
-        return _buy(request, _buyer(request, org_id), _order(body))
+        return _buy(request, permissions.organization_for(request, org_id, Capability.BUY), _order(body))
 
 
 class Purchases(APIView):
@@ -65,7 +65,9 @@ class Purchases(APIView):
         tag="purchases",
     )
     def get(self, request: Request, org_id: str) -> Response:
-        rows = orders.of_organization(organization=_buyer(request, org_id))
+        rows = orders.of_organization(
+            organization=permissions.organization_for(request, org_id, Capability.BUY)
+        )
         return Response(lists.paged(request, rows.prefetch_related("refunds"), shapes.purchase))
 
 
@@ -80,7 +82,10 @@ class PurchaseDetail(APIView):
         tag="purchases",
     )
     def get(self, request: Request, org_id: str, purchase_id: UUID) -> Response:
-        found = orders.find(organization=_buyer(request, org_id), purchase_id=purchase_id)
+        found = orders.find(
+            organization=permissions.organization_for(request, org_id, Capability.BUY),
+            purchase_id=purchase_id,
+        )
         if found is None:
             raise NotFound("There is no such purchase.")
         return Response(shapes.purchase(found))
@@ -97,7 +102,10 @@ class AbandonPurchase(APIView):
         tag="purchases",
     )
     def post(self, request: Request, org_id: str, purchase_id: UUID) -> Response:
-        found = orders.find(organization=_buyer(request, org_id), purchase_id=purchase_id)
+        found = orders.find(
+            organization=permissions.organization_for(request, org_id, Capability.BUY),
+            purchase_id=purchase_id,
+        )
         if found is None:
             raise NotFound("There is no such purchase.")
         by = permissions.caller_of(request).actor
@@ -133,13 +141,6 @@ def _whose(request: Request) -> Organization:
     if caller.user is None or is_named:
         return permissions.organization_of(request)
     return organizations.active_for(user=caller.user)
-
-
-def _buyer(request: Request, org_id: str) -> Organization:
-    """Return the organization whose purchases these are; raises NotFound, PermissionDenied."""
-    organization = permissions.organization_of(request, org_id)
-    permissions.require(request, organization, Capability.BUY)
-    return organization
 
 
 def _buy(request: Request, organization: Organization, order: Order) -> Response:

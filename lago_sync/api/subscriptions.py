@@ -1,7 +1,7 @@
 """Subscriptions (contract.md §4.1): starting one, showing it, previewing and making a change of plan, ending it."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
@@ -23,10 +23,6 @@ from orgs.models import AccessKey, Organization
 
 _PATH: Final = "/api/v1/org-billing/subscriptions"
 _KEY: Final = '-H "Authorization: Bearer $KEY"'
-
-
-class _NotRemembered(Exception):
-    """The Idempotency-Key has no answer yet; undoes its claim."""
 
 
 class Subscriptions(APIView):
@@ -51,7 +47,7 @@ class Subscriptions(APIView):
         asked = shapes.SubscribeRequest.read(body_of(request))
         organization = permissions.organization_of(request, None, asked.org_id)
         permissions.require(request, organization, Capability.BUY)
-        known = _remembered(request)
+        known = idempotency.remembered(request)
         if known is not None:
             return known
         try:
@@ -63,7 +59,7 @@ class Subscriptions(APIView):
                 now=timezone.now(),
             )
         except plans.SubscriptionExists:
-            twin = _remembered(request)  # with our key, and faster
+            twin = idempotency.remembered(request)  # with our key, and faster
             if twin is None:
                 raise
             return twin
@@ -95,7 +91,7 @@ class SubscriptionDetail(APIView):
     )
     def delete(self, request: Request, org_id: str) -> Response:
         """End it with its period, before a renewal is billed; it can be taken back until then."""
-        organization = _buyer(request, org_id)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         by, now = permissions.caller_of(request).actor, timezone.now()
         return _once(
             request,
@@ -122,7 +118,7 @@ class ChangePlan(APIView):
         502 says that the change is recorded and carried on by itself; the same request again finds what became of it.
         """
         asked = shapes.ChangePlanRequest.read(body_of(request))
-        organization = _buyer(request, org_id)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         by, now = permissions.caller_of(request).actor, timezone.now()
         made: list[PlanChange] = []
         return _once(
@@ -147,7 +143,7 @@ class PreviewPlan(APIView):
     )
     def get(self, request: Request, org_id: str) -> Response:
         """Return what would be invoiced, to the minor unit; without a subscription, what subscribing costs."""
-        organization = _buyer(request, org_id)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         plan_code = request.query_params.get("plan_code", "")
         if not plan_code:
             raise ValidationError(plan_code="This is needed.")
@@ -167,7 +163,7 @@ class TakeBack(APIView):
     )
     def delete(self, request: Request, org_id: str) -> Response:
         """Let the subscription go on as it is; 404 where nothing is planned."""
-        organization = _buyer(request, org_id)
+        organization = permissions.organization_for(request, org_id, Capability.BUY)
         by, now = permissions.caller_of(request).actor, timezone.now()
         return _once(
             request,
@@ -176,39 +172,19 @@ class TakeBack(APIView):
         )
 
 
-def _buyer(request: Request, org_id: str) -> Organization:
-    organization = permissions.organization_of(request, org_id)
-    permissions.require(request, organization, Capability.BUY)
-    return organization
-
-
 def _once(request: Request, act: Callable[[], object], answer: Callable[[], dict[str, Any]]) -> Response:
     """Act, then remember the answer under the key, as subscribing does; a faster twin's answer is given again."""
-    known = _remembered(request)
+    known = idempotency.remembered(request)
     if known is not None:
         return known
     try:
         act()
     except Conflict:
-        twin = _remembered(request)
+        twin = idempotency.remembered(request)
         if twin is None:
             raise
         return twin
     return idempotency.once(request, lambda: (200, answer()))
-
-
-def _remembered(request: Request) -> Response | None:
-    """Return the answer to an earlier request with this key, None without one."""
-    if "Idempotency-Key" not in request.headers:
-        return None
-    try:
-        return idempotency.once(request, _give_back)
-    except _NotRemembered:
-        return None
-
-
-def _give_back() -> NoReturn:
-    raise _NotRemembered
 
 
 def _started(request: Request, organization: Organization) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -44,14 +44,14 @@ class PriceChanged(Conflict):
 @require_safe
 def shop(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what can be bought, and what was."""
-    return _shop(request, _organization(request, slug), OrderForm())
+    return _shop(request, pages.organization_for(request, slug, Capability.BUY), OrderForm())
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest, slug: str) -> HttpResponse:
     """Show an order with its price, and place it once it is confirmed."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     form = OrderForm(request.POST if request.method == "POST" else request.GET)
     if not form.is_valid():
         return _shop(request, organization, form, status=422)
@@ -77,7 +77,7 @@ def purchase(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse
         if is_fragment:  # signed out meanwhile: the whole page goes to sign-in, not a part of it
             return HttpResponse(headers={"HX-Refresh": "true"})
         return redirect_to_login(request.get_full_path())
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     found = orders.find(organization=organization, purchase_id=purchase_id)
     if found is None:
         raise Http404
@@ -86,7 +86,7 @@ def purchase(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse
         response = HttpResponse(status=204)  # nothing new: what is on screen stays, and so does the focus
     else:
         template = "purchases/parts/progress.html" if is_fragment else "purchases/purchase.html"
-        response = _page(request, organization, template, _purchase_context(organization, found, state))
+        response = pages.show(request, organization, template, _purchase_context(organization, found, state))
     patch_vary_headers(response, ["HX-Request"])
     patch_cache_control(response, no_store=True)
     return response
@@ -96,7 +96,7 @@ def purchase(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse
 @require_http_methods(["GET", "HEAD", "POST"])
 def abandon(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse:
     """Ask whether an order is to be given up, and note that it is."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     found = orders.find(organization=organization, purchase_id=purchase_id)
     if found is None:
         raise Http404
@@ -108,12 +108,13 @@ def abandon(request: HttpRequest, slug: str, purchase_id: UUID) -> HttpResponse:
         except DomainError as error:
             refusal = error.message
     context = {
-        "organization": organization,
         "purchase": found,
         "may_give_up": found.status in Purchase.OPEN and not found.marked_paid_by,
         "refusal": refusal,
     }
-    return _page(request, organization, "purchases/abandon.html", context, status=409 if refusal else 200)
+    return pages.show(
+        request, organization, "purchases/abandon.html", context, status=409 if refusal else 200
+    )
 
 
 @require_safe
@@ -159,33 +160,30 @@ def _confirmation(
     if "another" not in request.GET and request.method != "POST":
         twin = offers.open_twin(organization=organization, user=user, order=order)
     context = {
-        "organization": organization,
         "quote": offers.quote(organization=organization, order=order),
         "key": offers.key_for(organization=organization, user=user, order=order),
         "twin": twin,
         "notice": notice,
         "stopped": offers.why_stopped(organization=organization),
     }
-    return _page(request, organization, "purchases/confirm.html", context, status=status)
+    return pages.show(request, organization, "purchases/confirm.html", context, status=status)
 
 
 def _shop(
     request: HttpRequest, organization: Organization, form: OrderForm, *, status: int = 200
 ) -> HttpResponse:
     context = {
-        "organization": organization,
         "offers": offers.offers(currency=organization.currency),
         "available": figures.own_pool(organization=organization),
         "recent": offers.recent(organization=organization),
         "stopped": offers.why_stopped(organization=organization),
         "form": form,
     }
-    return _page(request, organization, "purchases/buy.html", context, status=status)
+    return pages.show(request, organization, "purchases/buy.html", context, status=status)
 
 
 def _purchase_context(organization: Organization, found: Purchase, state: str) -> dict[str, Any]:
     return {
-        "organization": organization,
         "purchase": found,
         "state": state,
         "is_open": found.status in Purchase.OPEN,
@@ -221,21 +219,3 @@ def _explain(refusal: DomainError, form: OrderForm) -> None:
         form.add_error(None, "The portal was busy and nothing was ordered. Send it again.")
     else:
         form.add_error(None, refusal.message)
-
-
-def _organization(request: HttpRequest, slug: str) -> Organization:
-    organization = pages.organization(request, slug)
-    pages.require(request, organization, Capability.BUY)
-    return organization
-
-
-def _page(
-    request: HttpRequest,
-    organization: Organization,
-    template: str,
-    context: dict[str, Any],
-    *,
-    status: int = 200,
-) -> HttpResponse:
-    with timezone.override(organization.time_zone):
-        return render(request, template, context, status=status)

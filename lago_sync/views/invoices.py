@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -25,7 +25,6 @@ from lago_sync.models import LagoInvoice
 from lago_sync.views import invoice_filters
 from orgs.access import pages
 from orgs.access.capabilities import Capability
-from orgs.models import Organization
 
 ROWS_A_PAGE: Final = 20
 STATES: Final = {
@@ -64,14 +63,13 @@ class Line:
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the invoices that match, newest first, with what they come to."""
-    organization, now = _organization(request, slug), timezone.now()
+    organization, now = pages.organization_for(request, slug, Capability.BUY), timezone.now()
     filters = invoice_filters.read(request.GET)
     rows = listing.of_organization(organization=organization, asked=filters.asked, now=now)
     if filters.problem:
         rows = rows.none()
     page: Page[LagoInvoice] = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
     context = {
-        "organization": organization,
         "filters": filters,
         "states": [(str(key), words) for key, words in STATES.items()],
         "kinds": list(KIND_NAMES.items()),
@@ -81,7 +79,9 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
         "notes": list(listing.credit_notes(organization=organization)[:ROWS_A_PAGE]),
         **_freshness(listing.as_of(organization=organization)),
     }
-    return _page(request, organization, "invoices/list.html", context, 422 if filters.problem else 200)
+    return pages.show(
+        request, organization, "invoices/list.html", context, status=422 if filters.problem else 200
+    )
 
 
 @never_cache
@@ -111,7 +111,7 @@ def document(request: HttpRequest, slug: str, invoice_id: UUID) -> HttpResponse:
         "next": count + 1,
         "after": _ASKS_AFTER,
     }
-    return _page(request, found.organization, "invoices/document.html", context, 202)
+    return pages.show(request, found.organization, "invoices/document.html", context, status=202)
 
 
 @require_POST
@@ -158,7 +158,6 @@ def send(request: HttpRequest, slug: str, invoice_id: UUID) -> HttpResponse:
 def _shown(request: HttpRequest, found: LagoInvoice, *, refusal: str = "", status: int = 200) -> HttpResponse:
     now, organization = timezone.now(), found.organization
     context = {
-        "organization": organization,
         "invoice": found,
         "line": _line(found, now),
         "fees": contents.lines(found),
@@ -171,7 +170,7 @@ def _shown(request: HttpRequest, found: LagoInvoice, *, refusal: str = "", statu
         **_ways_to_send(found),
         **_freshness(found.synced_at),
     }
-    return _page(request, organization, "invoices/invoice.html", context, status)
+    return pages.show(request, organization, "invoices/invoice.html", context, status=status)
 
 
 def _ways_to_pay(found: LagoInvoice) -> dict[str, Any]:
@@ -227,20 +226,9 @@ def _back(found: LagoInvoice) -> HttpResponse:
 
 
 def _invoice(request: HttpRequest, slug: str, invoice_id: UUID) -> LagoInvoice:
-    found = listing.find(organization=_organization(request, slug), invoice_id=invoice_id)
+    found = listing.find(
+        organization=pages.organization_for(request, slug, Capability.BUY), invoice_id=invoice_id
+    )
     if found is None:
         raise Http404
     return found
-
-
-def _organization(request: HttpRequest, slug: str) -> Organization:
-    organization = pages.organization(request, slug)
-    pages.require(request, organization, Capability.BUY)
-    return organization
-
-
-def _page(
-    request: HttpRequest, organization: Organization, template: str, context: dict[str, Any], status: int
-) -> HttpResponse:
-    with timezone.override(organization.time_zone):
-        return render(request, template, context, status=status)

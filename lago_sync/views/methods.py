@@ -1,13 +1,12 @@
 """Stored cards and accounts on a page: what is kept, storing one at the payment provider, the default, removing one."""
 
 import logging
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -31,7 +30,7 @@ _AWAY = "The billing engine does not answer right now, and nothing was changed. 
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """List what is stored, as Lago showed it last."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     if request.session.pop(STORING_A_CARD, None) is not None:  # back from the page where one is stored
         tasks.enqueue_methods(organization.public_id)
         messages.info(request, "A card that you have just stored shows within a minute.")
@@ -42,19 +41,19 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def store(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the way to the payment provider's page: a link, since a form may not lead to another site."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     try:
         address = methods.page_to_store(organization=organization, now=timezone.now())
     except DomainError as refusal:
         return _refused(request, organization, refusal)
     request.session[STORING_A_CARD] = slug
-    return _page(request, organization, "methods/store.html", {"address": address})
+    return pages.show(request, organization, "methods/store.html", {"address": address})
 
 
 @require_POST
 def refresh(request: HttpRequest, slug: str) -> HttpResponse:
     """Look at Lago now."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     try:
         methods.refresh(organization=organization, now=timezone.now())
     except DomainError as refusal:
@@ -65,7 +64,7 @@ def refresh(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def make_default(request: HttpRequest, slug: str, method_id: UUID) -> HttpResponse:
     """Have one charged from now on."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     chosen, by = _stored(organization, method_id), pages.actor(request)
     try:
         methods.make_default(organization=organization, method_id=method_id, by=by, now=timezone.now())
@@ -79,12 +78,12 @@ def make_default(request: HttpRequest, slug: str, method_id: UUID) -> HttpRespon
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: HttpRequest, slug: str, method_id: UUID) -> HttpResponse:
     """Ask whether one is to be forgotten, and have it forgotten."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     chosen = _stored(organization, method_id)
     if request.method != "POST":
         setting = auto_top_ups.of_organization(organization=organization)
         context = {"method": chosen, "feeds_top_up": setting is not None and setting.is_on}
-        return _page(request, organization, "methods/remove.html", context)
+        return pages.show(request, organization, "methods/remove.html", context)
     try:
         methods.remove(
             organization=organization, method_id=method_id, by=pages.actor(request), now=timezone.now()
@@ -113,7 +112,7 @@ def _listed(
         "top_up": auto_top_ups.of_organization(organization=organization),
         "notice": notice,
     }
-    return _page(request, organization, "methods/list.html", context, status=status)
+    return pages.show(request, organization, "methods/list.html", context, status=status)
 
 
 def _stored(organization: Organization, method_id: UUID) -> PaymentMethod:
@@ -121,21 +120,3 @@ def _stored(organization: Organization, method_id: UUID) -> PaymentMethod:
     if found is None:
         raise Http404
     return found
-
-
-def _organization(request: HttpRequest, slug: str) -> Organization:
-    organization = pages.organization(request, slug)
-    pages.require(request, organization, Capability.BUY)
-    return organization
-
-
-def _page(
-    request: HttpRequest,
-    organization: Organization,
-    template: str,
-    context: dict[str, Any],
-    *,
-    status: int = 200,
-) -> HttpResponse:
-    with timezone.override(organization.time_zone):
-        return render(request, template, {"organization": organization, **context}, status=status)

@@ -1,9 +1,10 @@
 """What the pages of the plan show: the present one, what is planned, what can be chosen, and what a change gains and loses."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from lago_sync.invoices import listing
 from lago_sync.invoices import mirror as invoices
 from lago_sync.models import LagoInvoice, LagoSubscription, PlanChange
 from lago_sync.subscriptions import catalogue, changes, mirror, periods, plans
@@ -26,8 +27,6 @@ TONES: Final = {
     "canceled": "warn",
 }
 UNLIMITED: Final = "unlimited"
-_OLD_AFTER: Final = timedelta(minutes=30)
-"""The poll looks every five minutes: what was seen longer ago is said to be old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,7 @@ class Page:
     pending: PlanChange | None
     owed: list[LagoInvoice]
     as_of: datetime | None
-    is_old: bool
+    is_away: bool
 
 
 def page(*, organization: Organization, now: datetime) -> Page:
@@ -114,7 +113,7 @@ def page(*, organization: Organization, now: datetime) -> Page:
         pending=changes.pending(organization=organization),
         owed=invoices.overdue(organization=organization, now=now),
         as_of=as_of,
-        is_old=as_of is not None and now - as_of > _OLD_AFTER,
+        is_away=listing.is_lago_away(),
     )
 
 

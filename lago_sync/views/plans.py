@@ -1,10 +1,10 @@
 """The plan on pages: what it is, what else could be chosen, what a change costs, and the way out and back."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -25,14 +25,14 @@ _DECIDED: Final = frozenset({400, 403, 404, 409, 422})
 @require_safe
 def plan(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the present plan and what can be chosen."""
-    return _plan(request, _organization(request, slug))
+    return _plan(request, pages.organization_for(request, slug, Capability.BUY))
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def change(request: HttpRequest, slug: str) -> HttpResponse:
     """Show exactly what choosing a plan costs, and choose it once that is confirmed."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     given = request.POST if request.method == "POST" else request.GET
     plan_code = given.get("plan", "")
     try:
@@ -49,12 +49,12 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask once more, then end the plan with its period."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     present = plan_cards.present_of(organization=organization)
     if present is None or present.row is None or not present.renews:
         return redirect("plans:plan", slug=slug)
     if request.method != "POST":
-        return _page(request, organization, "plans/cancel.html", {"present": present})
+        return pages.show(request, organization, "plans/cancel.html", {"present": present})
     try:
         changing.cancel(organization=organization, by=pages.actor(request), now=timezone.now())
     except DomainError as refusal:
@@ -67,12 +67,12 @@ def cancel(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_back(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask once more, then let the plan go on as it is."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     present = plan_cards.present_of(organization=organization)
     if present is None or not (present.is_canceled or present.next_name):
         return redirect("plans:plan", slug=slug)
     if request.method != "POST":
-        return _page(request, organization, "plans/take_back.html", {"present": present})
+        return pages.show(request, organization, "plans/take_back.html", {"present": present})
     try:
         changing.take_back(organization=organization, by=pages.actor(request), now=timezone.now())
     except DomainError as refusal:
@@ -117,7 +117,7 @@ def _confirmation(
         "members": plan_cards.too_many_members(organization=organization, offer=offer),
         "notice": notice,
     }
-    return _page(request, organization, "plans/confirm.html", context, status=status)
+    return pages.show(request, organization, "plans/confirm.html", context, status=status)
 
 
 def _refused(request: HttpRequest, organization: Organization, refusal: DomainError) -> HttpResponse:
@@ -132,22 +132,6 @@ def _plan(
     request: HttpRequest, organization: Organization, *, notice: str = "", status: int = 200
 ) -> HttpResponse:
     found = plan_cards.page(organization=organization, now=timezone.now())
-    return _page(request, organization, "plans/plan.html", {"page": found, "notice": notice}, status=status)
-
-
-def _organization(request: HttpRequest, slug: str) -> Organization:
-    organization = pages.organization(request, slug)
-    pages.require(request, organization, Capability.BUY)
-    return organization
-
-
-def _page(
-    request: HttpRequest,
-    organization: Organization,
-    template: str,
-    context: dict[str, Any],
-    *,
-    status: int = 200,
-) -> HttpResponse:
-    with timezone.override(organization.time_zone):
-        return render(request, template, {"organization": organization, **context}, status=status)
+    return pages.show(
+        request, organization, "plans/plan.html", {"page": found, "notice": notice}, status=status
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -27,7 +27,7 @@ from orgs.models import Organization
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     """Show and set what is bought by itself."""
-    organization = _organization(request, slug)
+    organization = pages.organization_for(request, slug, Capability.BUY)
     row = auto_top_ups.of_organization(organization=organization)
     form = _form(request, organization, row)
     if request.method == "POST" and form.is_valid():
@@ -46,7 +46,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def turn_off(request: HttpRequest, slug: str) -> HttpResponse:
     """Buy nothing by itself any more."""
-    organization, by = _organization(request, slug), pages.actor(request)
+    organization, by = pages.organization_for(request, slug, Capability.BUY), pages.actor(request)
 
     def run() -> dict[str, Any]:
         auto_top_ups.turn_off(organization=organization, by=by, now=timezone.now())
@@ -81,7 +81,6 @@ def _shown(
 ) -> HttpResponse:
     now = timezone.now()
     context = {
-        "organization": organization,
         "row": row,
         "form": form,
         "key": refusals.key_for(request, form),
@@ -93,17 +92,10 @@ def _shown(
         "has_provider": bool(settings.LAGO_PAYMENT_PROVIDER),
         "stopped": offers.why_stopped(organization=organization),
     }
-    with timezone.override(organization.time_zone):
-        status = 422 if form.is_bound else 200
-        return render(request, "methods/auto_top_up.html", context, status=status)
+    status = 422 if form.is_bound else 200
+    return pages.show(request, organization, "methods/auto_top_up.html", context, status=status)
 
 
 def _content(request: HttpRequest) -> dict[str, str]:
     left_out = {pages.FORM_KEY, "csrfmiddlewaretoken"}
     return {name: str(value) for name, value in request.POST.items() if name not in left_out}
-
-
-def _organization(request: HttpRequest, slug: str) -> Organization:
-    organization = pages.organization(request, slug)
-    pages.require(request, organization, Capability.BUY)
-    return organization

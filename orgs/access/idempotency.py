@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
@@ -59,6 +59,10 @@ class IdempotencyConflict(DomainError):
         super().__init__("This Idempotency-Key was used with another body.")
 
 
+class _NotRemembered(Exception):
+    """The key has no answer yet; undoes its claim."""
+
+
 def once(request: Request, run: Callable[[], tuple[int, Any]], *, secret: str = "") -> Response:
     """Answer with what `run` returns, (status, body), run in one durable transaction; once per `Idempotency-Key`.
 
@@ -79,6 +83,19 @@ def once(request: Request, run: Callable[[], tuple[int, Any]], *, secret: str = 
     )
     status, body, is_replay = once_for(attempt, run, secret=secret)
     return Response(body, status=status, headers={"Idempotent-Replayed": "true"} if is_replay else None)
+
+
+def remembered(request: Request) -> Response | None:
+    """Return the answer to an earlier request with this key, None where there is none; claims nothing.
+
+    For what asks another system: no transaction may be open meanwhile, so it looks here first and calls `once` last.
+    """
+    if "Idempotency-Key" not in request.headers:
+        return None
+    try:
+        return once(request, _give_back)
+    except _NotRemembered:
+        return None
 
 
 def once_for(
@@ -103,6 +120,10 @@ def forget_old() -> int:
     """Delete answers past their time; returns how many."""
     deleted, _ = IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - REMEMBERED_FOR).delete()
     return deleted
+
+
+def _give_back() -> NoReturn:
+    raise _NotRemembered
 
 
 def _claimed(attempt: Attempt, run: Callable[[], tuple[int, Any]], secret: str) -> tuple[int, Any, bool]:

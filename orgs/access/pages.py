@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 
 from kit import transactions
 from kit.errors import TryAgain
@@ -49,6 +50,26 @@ def require(request: HttpRequest, organization: Organization, capability: Capabi
     """Answer 403 unless the visitor may do this in the whole organization."""
     if not capabilities.allows(user=visitor(request), organization=organization, capability=capability):
         raise PermissionDenied
+
+
+def organization_for(request: HttpRequest, slug: str, capability: Capability) -> Organization:
+    """Return the organization of a page that only who may do this sees: others get 404, or 403 where they know of it."""
+    found = organization(request, slug)
+    require(request, found, capability)
+    return found
+
+
+def show(
+    request: HttpRequest,
+    organization: Organization,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    """Return a page of an organization: its dates and times are those of the organization's zone."""
+    with timezone.override(organization.time_zone):
+        return render(request, template, {"organization": organization, **context}, status=status)
 
 
 def new_key() -> str:

@@ -90,6 +90,13 @@ def organization_of(request: Request, org_id: str | None = None, *also: str | No
     return found
 
 
+def organization_for(request: Request, org_id: str | None, capability: Capability) -> Organization:
+    """Return the organization that is named, if the caller may do this in all of it; raises also PermissionDenied."""
+    found = organization_of(request, org_id)
+    require(request, found, capability)
+    return found
+
+
 def public_id(given: str, what: str) -> str:
     """Return an id that may be looked up; raises NotFound for what cannot be one (NUL would reach SQL otherwise)."""
     if _PUBLIC_ID.fullmatch(given) is None:

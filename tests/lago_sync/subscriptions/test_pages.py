@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from lago_sync.models import LagoInvoice, LagoPlan, LagoSubscription, PlanChange
+from lago_sync.models import HealthCheck, LagoInvoice, LagoPlan, PlanChange
 from orgs import organizations, subscriptions
 from orgs.audit.events import SYSTEM
 from tests.factories import orgs as make
@@ -97,8 +97,9 @@ class TestThePage:
     def test_answers_while_lago_is_away_and_says_from_when(self, team, page, settings):
         team.subscribe()
         settings.LAGO_API_URL = "http://127.0.0.1:9"
-        LagoSubscription.objects.update(synced_at=team.now - timedelta(hours=2))
-        assert "The billing engine did not answer since" in text_of(page())
+        assert "As of" in text_of(page())
+        HealthCheck.objects.create(checked_at=team.now, status="unreachable")
+        assert "The billing engine does not answer right now" in text_of(page())
         assert "To pay now $30.00" in text_of(page("change/?plan=professional"))
         LagoPlan.objects.all().delete()
         assert "No plan is offered here" in text_of(page())
