@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from lago_sync.api import auto_top_ups, invoices, neosaas, payment_methods, purchases, subscriptions
+from lago_sync.api import auto_top_ups, invoices, lago, payment_methods, purchases, subscriptions
 
 _CREDITS = "org-billing/credits/<str:org_id>"
 _INVOICES = "org-billing/billing/invoices/<str:org_id>"
@@ -25,9 +25,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{_INVOICES}/<uuid:invoice_id>/pdf", invoices.InvoiceDocument.as_view()),
     path(f"{_INVOICES}/<uuid:invoice_id>/retry", invoices.InvoiceRetry.as_view()),
     path(f"{_INVOICES}/<uuid:invoice_id>/send", invoices.InvoiceSend.as_view()),
-    path("lago/customers", neosaas.LagoCustomers.as_view()),
-    path("lago/wallets", neosaas.LagoWallets.as_view()),
-    path("lago/usage", neosaas.LagoUsage.as_view()),
-    path("lago/invoices", neosaas.LagoInvoices.as_view()),
-    path("lago/subscriptions", neosaas.LagoSubscriptions.as_view()),
+    path("lago/customers", lago.LagoCustomers.as_view()),
+    path("lago/wallets", lago.LagoWallets.as_view()),
+    path("lago/usage", lago.LagoUsage.as_view()),
+    path("lago/invoices", lago.LagoInvoices.as_view()),
+    path("lago/subscriptions", lago.LagoSubscriptions.as_view()),
 ]

@@ -22,7 +22,7 @@ from kit.identifiers import uuid7
 from kit.rest.parsing import body_of
 from kit.rest.schema import operation
 from lago_sync import functions, money, tasks
-from lago_sync.api import neosaas_shapes as shapes
+from lago_sync.api import lago_shapes as shapes
 from lago_sync.api.shapes import IDEMPOTENCY_KEY, ordered
 from lago_sync.models import LagoCustomer, LagoSubscription
 from lago_sync.purchases import orders
