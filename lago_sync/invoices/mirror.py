@@ -207,7 +207,7 @@ def _owner(found: Json, expected: Organization | None) -> Organization | None:
 def _write(organization: Organization, lago_id: UUID, values: dict[str, Any], at: datetime) -> LagoInvoice:
     with transactions.durable():
         _lock(organization)
-        before = LagoInvoice.objects.filter(pk=lago_id).first()
+        before = LagoInvoice.objects.select_for_update(no_key=True).filter(pk=lago_id).first()
         if before is not None and before.synced_at > at:
             return before
         row = LagoInvoice(

@@ -92,14 +92,9 @@ def replay(*, event: OutboxEvent, by: Actor, now: datetime) -> OutboxEvent:
     if locked.state != State.DEAD:
         raise Conflict("Only a dead letter is sent again.", state=locked.state)
     why = locked.last_error
-    locked.state, locked.due_at, locked.attempts, locked.failures, locked.last_error = (
-        State.WAITING,
-        now,
-        0,
-        0,
-        "",
-    )
-    locked.save(update_fields=["state", "due_at", "attempts", "failures", "last_error"])
+    # Its attempts stay: Lago may have it, and what was never sent is what may still be bundled.
+    locked.state, locked.due_at, locked.failures, locked.last_error = State.WAITING, now, 0, ""
+    locked.save(update_fields=["state", "due_at", "failures", "last_error"])
     audit.record(
         organization=locked.organization,
         by=by,

@@ -70,6 +70,9 @@ def look_again(*, now: datetime) -> None:
         except LagoRefused as refusal:
             _leave(row, refusal.message, now=now)
             continue
+        if shown is None and kind.is_missed(row.subject):
+            _leave(row, row.do, now=now)
+            continue
         left = list(kind.judge([shown] if shown is not None else []))
         for found in left:
             settle(kind, found, now=now)

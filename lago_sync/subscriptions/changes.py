@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from credits.ledger.standing import OrganizationSuspended
 from kit import transactions
 from kit.errors import Conflict, NotFound
 from lago_sync.models import LagoSubscription, PlanChange
-from lago_sync.subscriptions import catalogue, mirror, prices
-from orgs import organizations, subscriptions
+from lago_sync.subscriptions import catalogue, mirror, plans, prices
+from orgs import organizations
 from orgs.audit import events
 from orgs.audit.events import Actor
-from orgs.models import Organization, Subscription
+from orgs.models import Organization
 
 Kind, Status = PlanChange.Kind, PlanChange.Status
+_OF_PLAN: Final = (Kind.UPGRADE, Kind.DOWNGRADE)
 
 
 class ChangeUnderWay(Conflict):
@@ -40,11 +40,12 @@ def ask(
     Conflict while another change is under way or where a cancellation is planned, PriceChanged where the amount due is
     not the one that was confirmed, OrganizationSuspended.
     """
-    known = _begin(organization, by, now, lambda one: one.plan_code == catalogue.lago_code(plan_code))
+    code = catalogue.lago_code(plan_code)
+    known = _begin(organization, by, now, lambda one: one.kind in _OF_PLAN and one.plan_code == code)
     if known is not None:
         return known
     row = _live(organization)
-    _require_active(organization)
+    plans.require_active(organization=organization)
     price = prices.of_change(row, catalogue.find(plan_code, currency=organization.currency), now=now)
     if confirmed_due_cents is not None and confirmed_due_cents != price.due_cents:
         raise prices.PriceChanged(price)
@@ -118,16 +119,6 @@ def _live(organization: Organization) -> LagoSubscription:
         prices.require_unsubscribed(organization)
         raise NotFound("The organization has no subscription.")
     return row
-
-
-def _require_active(organization: Organization) -> None:
-    """Raise where staff stopped the organization or its plan: it may leave a plan then, not take another."""
-    status = Organization.objects.values_list("status", flat=True).get(pk=organization.pk)
-    if status == Organization.Status.SUSPENDED:
-        raise OrganizationSuspended("The organization is suspended; its plan cannot be changed now.")
-    fact = subscriptions.live(organization=organization)
-    if fact is not None and fact.status == Subscription.Status.PAUSED:
-        raise OrganizationSuspended("The plan is paused; it cannot be changed now.")
 
 
 def _record(

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from django.db.models import Q
 
+from credits.ledger.standing import OrganizationSuspended
 from kit import transactions
-from kit.errors import Conflict, DomainError, TryAgain, ValidationError
+from kit.errors import Conflict, DomainError, NotFound, TryAgain, ValidationError
 from lago_sync.client import catalogue as plans_at_lago
 from lago_sync.client import subscriptions as at_lago
 from lago_sync.client.transport import Json
@@ -20,7 +21,7 @@ from lago_sync.subscriptions import catalogue, debts, fees, mirror, prices
 from lago_sync.subscriptions.mirror import external_id
 from orgs import subscriptions
 from orgs.audit.events import SYSTEM, Actor
-from orgs.models import Membership, Organization
+from orgs.models import Membership, Organization, Subscription
 
 __all__ = [
     "Interval",
@@ -33,6 +34,7 @@ __all__ = [
     "look",
     "may_try",
     "refresh",
+    "require_active",
     "subscribe",
 ]
 
@@ -87,11 +89,12 @@ def subscribe(
     SubscriptionExists. Lago takes the same external id and plan twice for one, so a second call after a crash ends in one
     subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease.
     Raises ValidationError (plan_code, billing_time), SubscriptionExists, TrialUsed, TryAgain while another request is at
-    it, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
+    it, OrganizationSuspended, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
     """
     if billing_time not in BILLING_TIMES:
         raise ValidationError(billing_time=f"One of {', '.join(BILLING_TIMES)} is expected.")
     _require_none(organization)
+    require_active(organization=organization)
     offer = catalogue.ask(plan_code, currency=organization.currency, now=now)
     plan, price = offer.at_lago, prices.starting(organization, offer, now=now)
     if confirmed_due_cents is not None and confirmed_due_cents != price.due_cents:
@@ -108,6 +111,18 @@ def subscribe(
     if adopted.plan_code != plan.code:
         raise SubscriptionExists(plan_code=adopted.plan_code)
     return adopted
+
+
+def require_active(*, organization: Organization) -> None:
+    """Raise where staff stopped the organization or its plan: it may leave a plan then, not take one."""
+    status = Organization.objects.values_list("status", flat=True).get(pk=organization.pk)
+    if status == Organization.Status.SUSPENDED:
+        raise OrganizationSuspended("The organization is suspended; its plan cannot be changed now.")
+    if status == Organization.Status.ARCHIVED:
+        raise NotFound("There is no such organization.")
+    fact = subscriptions.live(organization=organization)
+    if fact is not None and fact.status == Subscription.Status.PAUSED:
+        raise OrganizationSuspended("The plan is paused; it cannot be changed now.")
 
 
 def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | None:

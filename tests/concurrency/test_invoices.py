@@ -1,11 +1,13 @@
 """Invoices that several workers look at and mail at once."""
 
+from contextlib import suppress
+
 import pytest
 from django.core import mail
 from django.utils import timezone
 
 from kit import transactions
-from lago_sync.invoices import mailing, mirror
+from lago_sync.invoices import mailing, mirror, news
 from lago_sync.models import InvoiceDocument, LagoCustomer, LagoInvoice
 from orgs.models import Organization
 from orgs.notices.kinds import Kind
@@ -38,6 +40,25 @@ def test_without_the_claim_the_same_workers_send_many():
     waiting()
     row = LagoInvoice.objects.select_related("organization").get()
     assert race([lambda: mailing._deliver(row, timezone.now())] * 8).count(True) > 1
+
+
+def test_a_look_at_an_invoice_that_is_being_mailed_does_not_have_it_mailed_again(monkeypatch):
+    waiting()
+    row = LagoInvoice.objects.get()
+    seen = {**row.body, "lago_id": str(row.pk), "number": row.number, "invoice_type": "subscription", "status": "finalized", "payment_status": "succeeded", "currency": "USD", "total_amount_cents": 4900, "total_due_amount_cents": 0, "issuing_date": str(row.issuing_date), "payment_due_date": str(row.payment_due_date), "customer": {"external_id": row.organization.public_id}}  # fmt: skip
+    monkeypatch.setattr(mirror.invoices, "get", lambda _id: seen)
+    announce = news.announce
+
+    def while_the_mailer_runs(**given):
+        with suppress(AssertionError):  # it waits for the row, and gives up
+            race([lambda: mailing.send_due(now=timezone.now())])
+        announce(**given)
+
+    monkeypatch.setattr(mirror.news, "announce", while_the_mailer_runs)
+    mirror.refresh_one(invoice_id=row.pk, now=timezone.now())
+    monkeypatch.setattr(mirror.news, "announce", announce)
+    mailing.send_due(now=timezone.now())
+    assert len(mail.outbox) == 1
 
 
 def test_looks_at_once_at_a_new_invoice_end_in_one_row_and_one_notice(lago):  # noqa: F811

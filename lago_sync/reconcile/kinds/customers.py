@@ -74,4 +74,5 @@ CUSTOMERS: Final = Kind(
     judge=judge,
     made_at=lambda row: instant(row["created_at"]),
     overlap=SHORTLY,
+    is_missed=lambda public_id: LagoCustomer.objects.filter(organization__public_id=public_id).exists(),
 )

@@ -32,7 +32,8 @@ class Kind:
 
     `listed` yields all from a page on, `of_customer` those of one; `one` is the object that a difference names.
     `made_at` is what the list is ordered by, the newest first; without `overlap` it is ordered by something else, and
-    read to its end each time. `judge` compares with the mirror and asks Lago nothing.
+    read to its end each time. `judge` compares with the mirror and asks Lago nothing. `is_missed`
+    tells whether the portal still counts on an object that Lago does not show.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     judge: Callable[[list[Json]], Iterable[Found]]
     made_at: Callable[[Json], datetime]
     overlap: timedelta | None
+    is_missed: Callable[[str], bool] = lambda _subject: False
 
 
 def instant(given: Any) -> datetime:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from credits.pricing.costs import CreditsCost
@@ -12,6 +13,7 @@ from lago_sync.models import LagoSubscription, OutboxEvent
 from lago_sync.outbox import bundling, delivery
 from lago_sync.outbox.sending import Delivered
 from lago_sync.reconcile import identity
+from orgs.audit.events import SYSTEM
 from tests.concurrency.racing import race
 from tests.factories import credits as make
 from tests.lago_sync.outbox.story import BATCH, arrived, deliver, each_once, states, subscribed, team, wrote
@@ -203,3 +205,19 @@ def test_four_that_bundle_and_deliver_at_once_lose_and_double_nothing(lago):
         )
     )
     assert in_bundles == OutboxEvent.objects.filter(state="bundled").count()
+
+
+def test_what_lago_may_have_is_replayed_under_its_own_id_and_never_bundled(lago, settings):
+    settings.LAGO_AGGREGATE_USAGE = False
+    wrote(team(), 2, payload={"timestamp": f"{timezone.now().timestamp() // 60 * 60:.3f}"})
+    deliver()
+    OutboxEvent.objects.update(
+        state="dead", attempts=5, failures=5, delivered_at=None
+    )  # its answers were lost
+    settings.LAGO_AGGREGATE_USAGE = True
+    for event in OutboxEvent.objects.all():
+        with transaction.atomic():
+            delivery.replay(event=event, by=SYSTEM, now=timezone.now())
+    deliver(after=1)
+    assert credits_at_lago(lago) == 2
+    assert states() == {"delivered": 2}

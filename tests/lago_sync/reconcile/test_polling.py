@@ -18,7 +18,7 @@ from lago_sync.models import (
     Purchase,
     Watermark,
 )
-from lago_sync.reconcile import lag, polling, watermarks
+from lago_sync.reconcile import drift, lag, polling, watermarks
 from lago_sync.reconcile.kinds.every import KINDS
 from lago_sync.subscriptions import plans
 
@@ -206,6 +206,16 @@ class TestCommand:
         assert status == 1
         assert "Lago has none of this name" in said
         assert Drift.objects.get(kind="customer").do.startswith("See in Lago's log who deleted it")
+
+    def test_does_not_take_a_lost_customer_for_mended_at_the_next_look(self, story):
+        team = story.team()
+        story.lago.api("DELETE", f"customers/{team.public_id}")
+        story.lago.drain()
+        sync("--organization", team.public_id)
+        drift.look_again(now=soon(story))
+        [lost] = Drift.objects.filter(kind="customer")
+        assert lost.repaired_at is None
+        assert "archive the organization" in lost.do
 
     def test_of_nobody_or_of_a_lago_that_is_away_says_so(self, story, settings):
         with pytest.raises(CommandError, match="no organization"):

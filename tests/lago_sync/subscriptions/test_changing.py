@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.test import override_settings
 
 from credits.ledger.standing import OrganizationSuspended
 from kit.errors import Conflict, InvalidRequest, NotFound
@@ -209,6 +210,21 @@ class TestLagoInTrouble:
         settings.LAGO_API_URL = url
         assert team.change("professional").status == "applied"
         assert team.changes() == [("upgrade", "applied")]
+
+    def test_a_take_back_that_waits_is_not_taken_for_the_plan_that_it_names(self, team):
+        team.subscribe("enterprise")
+        team.change("starter")
+        with override_settings(LAGO_API_URL="http://127.0.0.1:9"), pytest.raises(changing.ChangeWaits):
+            team.take_back()
+        with pytest.raises(changes.ChangeUnderWay):
+            team.change("starter")
+
+    def test_a_suspended_organization_takes_no_plan(self, team):
+        with transaction.atomic():
+            organizations.suspend(organization=team.org, reason="a dispute", by=SYSTEM)
+        with pytest.raises(OrganizationSuspended):
+            team.subscribe()
+        assert team.lago.dump()["subscription"] == []
 
     def test_what_lago_refuses_ends_there(self, team):
         team.subscribe()
