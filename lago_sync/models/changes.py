@@ -35,6 +35,7 @@ class PlanChange(models.Model):
     from_plan_code = models.CharField(max_length=64, blank=True)
     plan_code = models.CharField(max_length=64, blank=True, help_text="Lago's code of the plan asked for")
     billing_time = models.CharField(max_length=16, blank=True)
+    period_end = models.DateTimeField(null=True, help_text="of the period in which it was asked for")
     price_change = models.JSONField(default=dict, help_text="what the preview said when it was confirmed")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
     made_by = models.CharField(max_length=64, help_text="public id of the user or key that asked")

@@ -22,7 +22,9 @@ class LagoCustomer(models.Model):
         editable=False,
         help_text="until then one request may be starting a subscription",
     )
-
+    trial_claimed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="when its one trial was asked for"
+    )
     facts_digest = models.CharField(
         max_length=64, blank=True, default="", help_text="of the billing details that Lago was told last"
     )

@@ -129,6 +129,7 @@ def _record(
         kind=kind,
         from_plan_code=row.plan_code,
         billing_time=row.billing_time,
+        period_end=row.period_end,
         made_by=by.public_id,
         made_by_kind=by.kind,
         created_at=now,

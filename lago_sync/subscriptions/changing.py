@@ -204,6 +204,16 @@ def _require_as_it_was(change: PlanChange, row: LagoSubscription | None, now: da
     """Raise where what was confirmed is no longer what would happen: nobody pays more than was shown to them."""
     if row is None:
         raise Conflict("The subscription has ended meanwhile.")
+    if (
+        change.kind in {Kind.CANCEL, Kind.DOWNGRADE}
+        and change.period_end
+        and row.period_end > change.period_end
+    ):
+        raise Conflict(
+            "The period ended before the billing engine could be told, and the next one was billed. Ask again for its "
+            "end, and whoever runs this portal about the invoice.",
+            period_end=row.period_end.isoformat(),
+        )
     if change.kind not in {Kind.UPGRADE, Kind.DOWNGRADE} or row.plan_code == change.plan_code:
         return  # the last: an upgrade of which one step is done
     if row.plan_code != change.from_plan_code:

@@ -10,18 +10,19 @@ from django.db.models import Q
 
 from credits.ledger.standing import OrganizationSuspended
 from kit import transactions
-from kit.errors import Conflict, DomainError, NotFound, TryAgain, ValidationError
+from kit.errors import DomainError, NotFound, TryAgain, ValidationError
 from lago_sync.client import catalogue as plans_at_lago
 from lago_sync.client import subscriptions as at_lago
 from lago_sync.client.transport import Json
 from lago_sync.customers import linking
 from lago_sync.errors import LagoIntegrationError, LagoRefused
 from lago_sync.models import LagoCustomer, LagoSubscription
-from lago_sync.subscriptions import catalogue, debts, fees, mirror, prices
+from lago_sync.subscriptions import catalogue, debts, fees, mirror, prices, trials
 from lago_sync.subscriptions.mirror import external_id
+from lago_sync.subscriptions.trials import TrialUsed
 from orgs import subscriptions
 from orgs.audit.events import SYSTEM, Actor
-from orgs.models import Membership, Organization, Subscription
+from orgs.models import Organization, Subscription
 
 __all__ = [
     "Interval",
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 BILLING_TIMES: Final = ("anniversary", "calendar")
-TRIAL_LASTS: Final = timedelta(days=7)
 _SECOND: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(minutes=3)
 """Longer than starting one can take: a few requests to Lago, each with a time limit."""
@@ -56,13 +56,6 @@ class SubscriptionExists(DomainError):
 
     def __init__(self, *, plan_code: str) -> None:
         super().__init__("There is a live subscription.", plan_code=plan_code)
-
-
-class TrialUsed(Conflict):
-    """The organization, or one of its owners, has had a trial."""
-
-    def __init__(self) -> None:
-        super().__init__("This organization or one of its owners has had its trial; it comes once.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +165,7 @@ def end(*, organization: Organization, now: datetime, by: Actor) -> LagoSubscrip
 
 def may_try(*, organization: Organization) -> bool:
     """Tell whether a trial may be started: it comes once to an organization and to each of its owners."""
-    return mirror.live(organization=organization) is None and not _had_trial(organization)
+    return mirror.live(organization=organization) is None and not trials.was_had(organization=organization)
 
 
 def covers(organization_public_ids: Iterable[str]) -> dict[str, list[Interval]]:
@@ -217,20 +210,9 @@ def _require_none(organization: Organization) -> None:
         raise SubscriptionExists(plan_code=fact.plan.code)
 
 
-def _had_trial(organization: Organization) -> bool:
-    """Tell whether a trial was had by the organization, or by another that one of its owners owns or owned."""
-    role = Membership.Role.OWNER
-    owners = Membership.objects.live().filter(organization=organization, role=role).values("user")
-    theirs = Membership.objects.filter(user__in=owners, role=role).values("organization")
-    trials = LagoSubscription.objects.filter(plan_code=mirror.TRIAL)
-    return (
-        trials.filter(organization__in=theirs).exists() or trials.filter(organization=organization).exists()
-    )
-
-
 def _start(organization: Organization, plan_code: str, billing_time: str, now: datetime) -> None:
-    if plan_code == mirror.TRIAL and _had_trial(organization):
-        raise TrialUsed
+    if plan_code == mirror.TRIAL:
+        trials.claim(organization=organization, now=now)
     fields: dict[str, Any] = {
         "external_customer_id": organization.public_id,
         "external_id": external_id(organization),
@@ -239,10 +221,12 @@ def _start(organization: Organization, plan_code: str, billing_time: str, now: d
         "name": organization.name,
     }
     if plan_code == mirror.TRIAL:  # never renewed: Lago ends it by itself
-        fields["ending_at"] = (now + TRIAL_LASTS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        fields["ending_at"] = (now + trials.LASTS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         at_lago.create(fields)
     except LagoRefused as refusal:
+        if plan_code == mirror.TRIAL:
+            trials.give_back(organization=organization)
         if refusal.lago_code == "plan_not_found":
             raise ValidationError(plan_code="There is no such plan.") from refusal
         raise

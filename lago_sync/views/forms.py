@@ -65,7 +65,9 @@ class AutoTopUpForm(forms.Form):
     is_on = forms.BooleanField(label="Buy by itself", required=False)
     threshold = CreditsInput(label="When fewer credits are available than")
     buys = forms.ChoiceField(label="Buy")
-    credits = CreditsInput(label="Credits", required=False, help_text="For a number of your own.")
+    credits = CreditsInput(
+        label="Credits", required=False, help_text="Only with “A number of your own” above."
+    )
 
     def __init__(
         self, data: Any, *, currency: str, packages: Sequence[Package], row: AutoTopUp | None

@@ -9,12 +9,15 @@ from django.test import override_settings
 from credits.ledger.standing import OrganizationSuspended
 from kit.errors import Conflict, InvalidRequest, NotFound
 from lago_sync import tasks
+from lago_sync.client import circuit
+from lago_sync.client import subscriptions as at_lago
 from lago_sync.models import LagoSubscription, PlanChange
-from lago_sync.subscriptions import changes, changing, prices
+from lago_sync.subscriptions import changes, changing, plans, prices
 from orgs import organizations, subscriptions
 from orgs.audit.events import SYSTEM, Actor
 from orgs.audit.models import AuditEvent
 from orgs.notices.models import Notice
+from tests.factories import orgs as make
 from tests.lago_sync.subscriptions import story
 
 pytestmark = pytest.mark.django_db
@@ -218,6 +221,33 @@ class TestLagoInTrouble:
             team.take_back()
         with pytest.raises(changes.ChangeUnderWay):
             team.change("starter")
+
+    def test_a_cancellation_that_comes_after_the_renewal_is_refused_and_not_moved_a_period_on(self, team):
+        team.subscribe()
+        team.advance(29)
+        with override_settings(LAGO_API_URL="http://127.0.0.1:9"), pytest.raises(changing.ChangeWaits):
+            team.cancel()
+        team.advance(2)
+        circuit.forget()
+        changing.carry_on(now=team.now)
+        assert team.changes() == [("cancel", "refused")]
+        assert team.row.ending_at is None
+        assert Notice.objects.filter(title__endswith="was not changed").exists()
+
+    def test_of_two_organizations_of_one_owner_that_start_a_trial_at_once_one_gets_it(
+        self, team, monkeypatch
+    ):
+        other, create = make.team("Other", owner=team.owner), at_lago.create
+
+        def beside_the_other(fields):
+            monkeypatch.setattr(at_lago, "create", create)
+            with pytest.raises(plans.TrialUsed):
+                plans.subscribe(organization=other, plan_code="trial", by=team.by, now=team.now)
+            return create(fields)
+
+        monkeypatch.setattr(at_lago, "create", beside_the_other)
+        team.subscribe("trial")
+        assert LagoSubscription.objects.filter(plan_code="trial").count() == 1
 
     def test_a_suspended_organization_takes_no_plan(self, team):
         with transaction.atomic():
