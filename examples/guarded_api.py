@@ -47,5 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    portal.begin()
     main()

@@ -3,7 +3,7 @@
 import sys
 
 import lago_sync
-from examples import portal
+from examples import portal  # noqa: F401 - sets Django up
 
 
 def main() -> None:
@@ -14,5 +14,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    portal.begin()
     main()

@@ -46,5 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    portal.begin()
     main()

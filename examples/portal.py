@@ -5,11 +5,9 @@ import secrets
 
 import django
 
-
-def begin() -> None:
-    """Set Django up; in an application of your own this is done already."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_portal.settings.base")
-    django.setup()
+# Before anything of the portal is imported; in an application of your own this is done already.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_portal.settings.base")
+django.setup()
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""The demo subscribes and buys like everybody, four weeks ago by the sandbox's clock, and pays on the sandbox's page."""
+"""The demo subscribes like everybody, four weeks ago by the sandbox's clock, buys today, and pays on the sandbox's page."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,17 +36,21 @@ def buy(made: dict[str, Organization]) -> None:
     lists = [one for one in wanted if _is_missing_something(one)]
     if lists:
         with _four_weeks_ago():
-            _buy(lists)
+            _subscribe_all(lists)
+        _buy(lists)
     for one in wanted:
         if one.plan:
             _pay_the_plan(one.organization)
 
 
-def _buy(lists: Sequence[Shopping]) -> None:
+def _subscribe_all(lists: Sequence[Shopping]) -> None:
     for one in lists:
         if one.plan:
             _subscribe(one)
             _pay_the_plan(one.organization)
+
+
+def _buy(lists: Sequence[Shopping]) -> None:
     placed = [(_place(one, number), order) for one in lists for number, order in enumerate(one.orders)]
     _advance(placed)
     for purchase, order in placed:

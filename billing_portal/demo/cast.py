@@ -124,7 +124,11 @@ PEOPLE: Final = (
     Person(
         email="outsider@globex.example", name="Otto Outsider", sees="Globex as its owner; nothing of Acme"
     ),
-    Person(email="founder@sprout.example", name="Fia Founder"),
+    Person(
+        email="founder@sprout.example",
+        name="Fia Founder",
+        sees="Sprout, a small team in Berlin, as its owner",
+    ),
     Person(email="ben@sprout.example", name="Ben Backend"),
     Person(email="dora@sprout.example", name="Dora Design"),
     Person(email="ned@sprout.example", name="Ned Numbers"),

@@ -1,13 +1,12 @@
 """The Lago sandbox of `make run`: where it is, what opens it (its keys open nothing else), and starting it for a command."""
 
-import os
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from billing_portal.embedded import children, folders
+from billing_portal.embedded import children, folders, ports
 from billing_portal.embedded.places import PORTAL
 from billing_portal.embedded.trouble import Trouble
 
@@ -21,7 +20,7 @@ STARTS_WITHIN: Final = 30.0  # seconds
 
 def port() -> int:
     """Return the port beside the portal's."""
-    return int(os.environ.get("PORT", "8000")) + 1
+    return int(ports.portal()) + 1
 
 
 def url() -> str:

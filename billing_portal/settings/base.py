@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import environ
 
-from billing_portal.embedded import sandbox
+from billing_portal.embedded import ports, sandbox
 from billing_portal.embedded.places import PORTAL
 from billing_portal.settings import connections
 from billing_portal.settings.environment import Environment
@@ -27,7 +27,7 @@ DEBUG = env.debug
 TESTING = False
 SECRET_KEY = env.text("SECRET_KEY", embedded="only-with-debug-and-without-a-dotenv-file")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", embedded="localhost,127.0.0.1,[::1]")
-SITE_URL = env.text("SITE_URL", embedded=f"http://127.0.0.1:{os.environ.get('PORT', '8000')}").rstrip("/")
+SITE_URL = env.text("SITE_URL", embedded=f"http://127.0.0.1:{ports.portal()}").rstrip("/")
 ENVIRONMENT = env.text("ENVIRONMENT", default="development" if DEBUG else "production")
 PORTAL_NAME = env.text("PORTAL_NAME", default="Billing Portal")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # addresses or networks; empty: X-Forwarded-* is ignored

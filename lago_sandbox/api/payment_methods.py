@@ -48,5 +48,6 @@ def _shape(row: PaymentMethod) -> dict[str, Any]:
         "payment_provider_name": row.customer.payment_provider.title() or None,
         "payment_provider_type": row.customer.payment_provider or "stripe",
         "provider_method_id": row.provider_method_id,
+        "details": cards.details(row),
         "created_at": clock.seconds(row.created_at),
     }

@@ -2,9 +2,13 @@
 
 import secrets
 from datetime import datetime
+from typing import Any, Final
 
 from lago_sandbox import switches
 from lago_sandbox.models import Customer, PaymentMethod
+
+_BRANDS: Final = ("visa", "mastercard", "amex")
+_LASTS: Final = 3  # years
 
 
 def store(customer: Customer, *, now: datetime) -> PaymentMethod:
@@ -13,6 +17,18 @@ def store(customer: Customer, *, now: datetime) -> PaymentMethod:
     return PaymentMethod.objects.create(
         created_at=now, customer=customer, provider_method_id=f"pm_{secrets.token_hex(12)}", is_default=True
     )
+
+
+def details(card: PaymentMethod) -> dict[str, Any]:
+    """Return what the provider shows of a card: made up of its id, so two are told apart, and each stays as it is."""
+    number = card.id.int
+    return {
+        "type": "card",
+        "brand": _BRANDS[number % len(_BRANDS)],
+        "last4": f"{number % 10_000:04d}",
+        "expiration_year": card.created_at.year + _LASTS,
+        "expiration_month": card.created_at.month,
+    }
 
 
 def is_chargeable(customer: Customer) -> bool:

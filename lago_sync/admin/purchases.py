@@ -89,17 +89,7 @@ class PackageAdmin(StaffAdmin[Package]):
 
 @admin.register(Purchase)
 class PurchaseAdmin(ActingAdmin[Purchase]):
-    list_display = (
-        "id",
-        "organization",
-        "credits",
-        "amount_cents",
-        "currency",
-        "status",
-        "invoice_number",
-        "drift",
-        "created_at",
-    )
+    list_display = ("organization", "bought", "price", "status", "invoice_number", "created_at", "drift")
     list_select_related = ("organization",)
     list_filter = ("status", ("drift", admin.EmptyFieldListFilter), "currency")
     search_fields = ("invoice_number__exact",)
@@ -109,6 +99,14 @@ class PurchaseAdmin(ActingAdmin[Purchase]):
     ordering = ("-pk",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = ("look_at_lago", "take_flag_away", "mark_paid", "refund")
+
+    @admin.display(description="credits", ordering="credits")
+    def bought(self, row: Purchase) -> str:
+        return amounts.display(row.credits)
+
+    @admin.display(ordering="amount_cents")
+    def price(self, row: Purchase) -> str:
+        return money.display(row.amount_cents, row.currency)
 
     @admin.action(description="Look at Lago now", permissions=["view"])
     def look_at_lago(self, request: HttpRequest, chosen: QuerySet[Purchase]) -> None:

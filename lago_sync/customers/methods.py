@@ -37,8 +37,18 @@ def as_of(*, organization: Organization) -> datetime | None:
 
 
 def has_default(*, organization: Organization) -> bool:
-    """Tell whether Lago would charge a stored card or account, as it showed last."""
+    """Tell whether Lago would charge a stored card or account, as it showed last; it charges none without a provider."""
+    if not settings.LAGO_PAYMENT_PROVIDER:
+        return False
     return of_organization(organization=organization).filter(is_default=True).exists()
+
+
+def name_of(method: PaymentMethod) -> str:
+    """Return what people call one: its brand or kind and last digits; where Lago tells neither, who keeps it."""
+    called = method.brand or method.kind or "card"
+    if called == settings.LAGO_PAYMENT_PROVIDER:
+        called = f"card at {called.capitalize()}"
+    return called[0].upper() + called[1:] + (f" •••• {method.last4}" if method.last4 else "")
 
 
 def refresh(*, organization: Organization, now: datetime) -> None:
@@ -173,7 +183,7 @@ def _mirror(organization: Organization, rows: list[PaymentMethod], now: datetime
         rows,
         update_conflicts=True,
         unique_fields=["lago_id"],
-        update_fields=["kind", "brand", "last4", "expires", "is_default", "synced_at"],
+        update_fields=["kind", "brand", "last4", "expires", "is_default", "removed_at", "synced_at"],
     )
     mine = PaymentMethod.objects.filter(organization=organization, removed_at=None)
     mine.exclude(pk__in=[row.pk for row in rows]).update(removed_at=now, is_default=False)

@@ -99,6 +99,11 @@ def sums(row: LagoInvoice) -> list[Sum]:
     return found
 
 
+def uses_notes(row: LagoInvoice) -> bool:
+    """Tell whether a credit note took something off, so that less is left of it."""
+    return _cents(row.body.get("credit_notes_amount_cents")) > 0
+
+
 def fees_cents(row: LagoInvoice) -> int:
     """Return the sum of the fees before anything was taken off."""
     return _cents(row.body.get("fees_amount_cents"))

@@ -8,7 +8,15 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from lago_sync.models import HealthCheck, LagoCreditNote, LagoCustomer, LagoInvoice, Purchase
+from lago_sync.client import circuit
+from lago_sync.models import (
+    HealthCheck,
+    LagoCreditNote,
+    LagoCustomer,
+    LagoInvoice,
+    Purchase,
+    Watermark,
+)
 from orgs.models import Organization
 
 
@@ -64,7 +72,7 @@ def of_organization(*, organization: Organization, asked: Asked, now: datetime) 
         rows = rows.filter(number__icontains=asked.text)
     if asked.state:
         rows = rows.filter(_states(_today(now))[State(asked.state)])
-    return rows.order_by("-issuing_date", "-lago_id")
+    return rows.order_by("-issuing_date", "-number", "-lago_id")
 
 
 def totals(rows: QuerySet[LagoInvoice]) -> list[Total]:
@@ -99,27 +107,35 @@ def state_of(row: LagoInvoice, *, now: datetime) -> State:
 
 
 def is_late(row: LagoInvoice, *, now: datetime) -> bool:
-    """Tell whether something is to be paid of a final invoice after its due date."""
-    if row.status != "finalized" or not row.total_due_amount_cents:
+    """Tell whether something is to be paid of a final invoice of a plan after its due date.
+
+    An order of credits waits for its payment as long as its buyer likes; nothing is owed for it.
+    """
+    if row.invoice_type != KINDS["plan"] or row.status != "finalized" or not row.total_due_amount_cents:
         return False
     return row.is_overdue or (row.payment_due_date is not None and row.payment_due_date < _today(now))
 
 
 def as_of(*, organization: Organization) -> datetime | None:
-    """Return when the whole list was last looked at, None if never."""
+    """Return when the whole list was last looked at, or the poll last read Lago's new invoices; None if never."""
     known = LagoCustomer.objects.filter(organization=organization)
-    return known.values_list("invoices_synced_at", flat=True).first()
+    own = known.values_list("invoices_synced_at", flat=True).first()
+    polled = Watermark.objects.filter(name="invoices").values_list("ran_at", flat=True).first()
+    return max(own, polled) if own and polled else own
 
 
 def is_lago_away() -> bool:
-    """Tell whether Lago gave no answer at the last look, made each minute: then what is shown here may be behind."""
-    return HealthCheck.objects.filter(status="unreachable").exists()
+    """Tell whether Lago gave no answer at the last look, made each minute, or is not asked since it gave none.
+
+    Then what is shown here may be behind.
+    """
+    return circuit.standing().is_open or HealthCheck.objects.filter(status="unreachable").exists()
 
 
 def credit_notes(*, organization: Organization) -> QuerySet[LagoCreditNote]:
     """Return the organization's credit notes, newest first."""
     rows = LagoCreditNote.objects.filter(organization=organization)
-    return rows.order_by("-issuing_date", "-lago_id")
+    return rows.order_by("-issuing_date", "-number", "-lago_id")
 
 
 def credit_notes_of(row: LagoInvoice) -> list[LagoCreditNote]:
@@ -138,7 +154,7 @@ def _states(today: date) -> dict[State, Q]:
     shown = ~Q(status__in=["draft", "voided"])
     kept = shown & Q(is_disputed=False)
     open_ = kept & ~Q(payment_status__in=["succeeded", "failed"])
-    late = Q(status="finalized", total_due_amount_cents__gt=0) & (
+    late = Q(invoice_type=KINDS["plan"], status="finalized", total_due_amount_cents__gt=0) & (
         Q(is_overdue=True) | Q(payment_due_date__isnull=False, payment_due_date__lt=today)
     )
     return {

@@ -19,7 +19,7 @@ from kit import transactions
 from lago_sync.client import credit_notes, invoices
 from lago_sync.client.transport import Json
 from lago_sync.errors import LagoRefused, LagoUnavailable
-from lago_sync.invoices import news, reading
+from lago_sync.invoices import contents, news, reading
 from lago_sync.models import LagoCreditNote, LagoCustomer, LagoInvoice
 from orgs.models import Organization
 
@@ -95,11 +95,15 @@ def refresh_one(*, invoice_id: UUID, now: datetime) -> LagoInvoice | None:
 
 
 def hear(*, invoice_ids: Iterable[UUID], has_note: bool, now: datetime) -> None:
-    """Look at invoices that a webhook named, and at the credit notes of whose they are if it was about one. Asks Lago."""
+    """Look at invoices that a webhook named, and at the credit notes of whose they are if it was about one, or one was used.
+
+    Asks Lago.
+    """
     rows = [refresh_one(invoice_id=one, now=now) for one in invoice_ids]
-    if has_note:
-        for organization in {row.organization for row in rows if row is not None}:
-            refresh_credit_notes(organization=organization, now=now)
+    for organization in {
+        row.organization for row in rows if row is not None and (has_note or contents.uses_notes(row))
+    }:
+        refresh_credit_notes(organization=organization, now=now)
 
 
 def refresh_credit_notes(*, organization: Organization, now: datetime) -> int:
@@ -120,10 +124,15 @@ def overdue(*, organization: Organization, now: datetime) -> list[LagoInvoice]:
     A day at Lago is a day in UTC: without a licence a customer's time zone is ignored (reference/lago.md §1.6).
     """
     late = Q(is_overdue=True) | Q(payment_due_date__lt=now.astimezone(UTC).date())
+    return list(unpaid_of_plans(organization=organization).filter(late))
+
+
+def unpaid_of_plans(*, organization: Organization) -> QuerySet[LagoInvoice]:
+    """Return the finalized invoices of plans that are unpaid, due or not, the oldest first; from the mirror."""
     rows = LagoInvoice.objects.filter(
-        late, organization=organization, invoice_type=PLAN, status=FINALIZED, total_amount_cents__gt=0
+        organization=organization, invoice_type=PLAN, status=FINALIZED, total_amount_cents__gt=0
     )
-    return list(rows.exclude(payment_status=PAID).order_by("payment_due_date", "number"))
+    return rows.exclude(payment_status=PAID).order_by("payment_due_date", "number")
 
 
 def stale(*, now: datetime) -> QuerySet[LagoCustomer]:

@@ -9,7 +9,6 @@ from kit import transactions
 from lago_sync import money
 from lago_sync.invoices import contents, reading
 from lago_sync.models import LagoCustomer, LagoInvoice, Purchase
-from orgs.models import User
 from orgs.notices import audience, notices
 from orgs.notices.kinds import Kind
 
@@ -53,12 +52,15 @@ def goes_out(row: LagoInvoice) -> bool:
 
 
 def address_of(row: LagoInvoice) -> str:
-    """Return where an invoice is mailed: the billing address, else a receipt goes to the person who bought; "" for none."""
+    """Return where an invoice is mailed: the billing address, else a receipt goes to who bought.
+
+    "" for none, and for somebody who belongs to the organization no more.
+    """
     if row.organization.billing_email or not is_receipt(row):
         return row.organization.billing_email
     purchase = Purchase.objects.filter(invoice_id=row.pk).first()
-    buyer = User.objects.filter(public_id=purchase.made_by, is_active=True).first() if purchase else None
-    return (buyer.email or "") if buyer else ""
+    buyers = audience.member(row.organization, purchase.made_by) if purchase else []
+    return (buyers[0].email or "") if buyers else ""
 
 
 def _is_recent(row: LagoInvoice, now: datetime) -> bool:

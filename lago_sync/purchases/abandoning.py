@@ -87,10 +87,18 @@ def void(purchase: Purchase, topup: TopUp) -> None:
     except LagoRefused as refusal:
         if refusal.http_status != 405:
             raise
-        if not _is_void(topup):  # it is being paid: the next look sees it settled
+        if not abandon_if_void(purchase, topup):  # it is being paid: the next look sees it settled
             keeping.write(purchase, last_error="Lago does not void its invoice; it may be paid just now.")
-            return
+        return
     _abandon(purchase)
+
+
+def abandon_if_void(purchase: Purchase, topup: TopUp) -> bool:
+    """Abandon a purchase whose invoice Lago shows as void; False where it is not. Raises LagoUnavailable, LagoRefused."""
+    if not _is_void(topup):
+        return False
+    _abandon(purchase)
+    return True
 
 
 def _is_void(topup: TopUp) -> bool:

@@ -2,15 +2,18 @@
 
 import logging
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from kit import transactions
 from lago_sync.client import invoices
 from lago_sync.errors import LagoRefused
 from lago_sync.models import LagoInvoice, Purchase
-from lago_sync.purchases import refunds
+from lago_sync.purchases import auto_top_ups, refunds
 
 logger = logging.getLogger(__name__)
+
+_DISPUTED: Final = "A payment was disputed and lost."
 
 
 def look(*, purchase_id: UUID, now: datetime) -> bool:
@@ -24,6 +27,10 @@ def look(*, purchase_id: UUID, now: datetime) -> bool:
     invoice = invoices.get(str(purchase.invoice_id))
     if invoice is None or not invoice.get("payment_dispute_lost_at"):
         return False
+    with transactions.durable():  # first: whoever disputes what was charged is not charged by itself again
+        auto_top_ups.stop(
+            organization=purchase.organization, because=_DISPUTED, subject=purchase.key, now=now
+        )
     with transactions.durable():
         refunds.dispute(purchase=purchase, invoice_number=purchase.invoice_number, now=now)
     return True

@@ -3,6 +3,8 @@
 Nothing is granted for the note: Lago's invoice becomes paid by it, and that is verified as any payment is.
 """
 
+from datetime import datetime
+
 from django.conf import settings
 
 from kit import transactions
@@ -10,7 +12,7 @@ from kit.errors import Conflict
 from lago_sync.client import invoices
 from lago_sync.errors import LagoRefused
 from lago_sync.models import Purchase
-from lago_sync.purchases import keeping
+from lago_sync.purchases import abandoning, auto_top_ups, keeping
 from lago_sync.purchases.topups import TopUp
 from orgs.audit import events
 from orgs.audit.events import Actor
@@ -48,10 +50,11 @@ def mark_paid(
     return locked
 
 
-def tell(purchase: Purchase, topup: TopUp) -> None:
+def tell(purchase: Purchase, topup: TopUp, *, now: datetime) -> None:
     """Have Lago take the invoice of a marked purchase for paid; a repeat is harmless. Raises LagoUnavailable, LagoRefused.
 
-    A voided one stays void; staff must look.
+    A voided one stays void: the purchase is abandoned with its flag, for staff must look where the money is. Until they
+    did, nothing is bought by itself.
     """
     if topup.invoice_id is None:  # Lago writes it a moment after the top-up
         return
@@ -64,6 +67,9 @@ def tell(purchase: Purchase, topup: TopUp) -> None:
             purchase,
             f"it is marked as paid, and Lago does not take its invoice for paid: {refusal.lago_code}",
         )
+        if purchase.status in Purchase.OPEN and abandoning.abandon_if_void(purchase, topup):
+            with transactions.durable():
+                auto_top_ups.stop_after(purchase, because="The invoice of its order is void.", now=now)
 
 
 def _require_payable(locked: Purchase, *, beside_provider: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from credits import amounts
 from kit.errors import ValidationError
+from lago_sync import money
 from lago_sync.models import Package
 
 _MILLION: Final = 1_000_000
@@ -34,7 +35,7 @@ def price_of(*, credits: Decimal, currency: str) -> int:
     price = rate * Fraction(credits)
     if price.denominator != 1:
         raise ValidationError(
-            credits=f"This does not come to a whole minor unit of {currency}; a multiple of {rate.denominator} does."
+            credits=f"The price would have more than {_decimals(currency)}; give a multiple of {rate.denominator}."
         )
     return price.numerator
 
@@ -56,6 +57,10 @@ def credits_for(*, amount_cents: int, currency: str) -> Decimal:
     if not amounts.is_movable(credits) or credits < FEWEST:
         raise ValidationError(credits=f"From {FEWEST} to {amounts.LARGEST_REQUEST:,} credits can be bought.")
     return credits
+
+
+def _decimals(currency: str) -> str:
+    return f"the {places} decimals of {currency}" if (places := money.places(currency)) else f"whole {currency}"
 
 
 def _bought(amount_cents: int, package: Package) -> Decimal:

@@ -134,7 +134,14 @@ def _asked(locked: Purchase, credits: Decimal | None) -> Decimal:
 
 
 def _same(earlier: Refund, credits: Decimal | None) -> Refund:
-    if earlier.kind != Refund.Kind.REFUND or (credits is not None and credits != earlier.credits):
+    """Return the earlier refund of this reference; raises RefundConflict where it was another.
+
+    All of a purchase is what nobody had taken back before that one.
+    """
+    if credits is None:
+        others = Refund.objects.filter(purchase=earlier.purchase, created_at__lt=earlier.created_at)
+        credits = earlier.purchase.credits - (others.aggregate(asked=Sum("credits"))["asked"] or ZERO)
+    if earlier.kind != Refund.Kind.REFUND or credits != earlier.credits:
         raise RefundConflict(
             "This reference was used for another refund.", credits=amounts.text(earlier.credits)
         )

@@ -66,7 +66,9 @@ def adopt(purchase: Purchase, found: Found, *, now: datetime) -> None:
         changes["last_error"] = "Lago shows no top-up with its key over what was ordered."
     elif purchase.wallet_transaction_id != kept.id:
         changes |= {"wallet_id": kept.wallet_id, "wallet_transaction_id": kept.id, **_NO_INVOICE}
-    if kept is not None and purchase.status in {Purchase.Status.PENDING, Purchase.Status.FAILED}:
+    if kept is not None and purchase.is_automatic and purchase.status == Purchase.Status.FAILED:
+        changes["abandoning_since"] = now  # people were told that nothing is owed; another may be open by now
+    elif kept is not None and purchase.status in {Purchase.Status.PENDING, Purchase.Status.FAILED}:
         changes["status"] = Purchase.Status.AWAITING_PAYMENT
     keeping.write(purchase, **changes, due_at=schedule.next_look(purchase=purchase, now=now))
     for stranger in found.strangers:
@@ -99,7 +101,7 @@ def _show(purchase: Purchase, topup: TopUp, *, now: datetime) -> None:
     if is_new_decline:
         _decline(purchase, now=now)
     if purchase.marked_paid_by:
-        marking.tell(purchase, topup)
+        marking.tell(purchase, topup, now=now)
 
 
 def _payment_page(topup: TopUp) -> dict[str, str]:

@@ -46,10 +46,21 @@ def refresh(*, now: datetime) -> int:
 
 
 def offered(*, currency: str) -> list[Offer]:
-    """Return what can be chosen in a currency, the cheapest year first, as last seen at Lago."""
+    """Return what can be chosen in a currency as last seen at Lago: the cheapest first, of one by the month before the year."""
     rows = LagoPlan.objects.filter(currency=currency, is_offered=True)
     found = [offer for row in rows if (offer := _offer(row)) is not None]
-    return sorted(found, key=lambda one: (one.yearly_cents, one.at_lago.code))
+    cheapest: dict[str, int] = {}
+    for one in found:
+        cheapest[one.plan.code] = min(one.yearly_cents, cheapest.get(one.plan.code, one.yearly_cents))
+    return sorted(
+        found,
+        key=lambda one: (
+            cheapest[one.plan.code],
+            one.plan.code,
+            -A_YEAR[one.at_lago.interval],
+            one.at_lago.code,
+        ),
+    )
 
 
 def find(plan_code: str, *, currency: str) -> Offer:

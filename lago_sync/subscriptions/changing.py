@@ -7,13 +7,14 @@ once and the organization is at every moment on the old plan or on the new one.
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from kit import transactions
 from kit.errors import Conflict, DomainError
 from lago_sync.errors import LagoIntegrationError, LagoRefused, LagoUnavailable, LagoUnreachable
+from lago_sync.invoices import mirror as invoices
 from lago_sync.models import LagoSubscription, PlanChange
 from lago_sync.subscriptions import (
     catalogue,
@@ -160,12 +161,12 @@ def _under(lease: Lease, now: datetime) -> None:
 
 def _tell(lease: Lease, now: datetime) -> None:
     """Look, and while Lago does not have it as asked, take the next step and look again."""
-    change, clock = lease.change, _clock(now)
+    change, clock = lease.change, mirror.clock(now)
     row = _look(change, clock())
     if _is_done(change, row):
         _apply(change, row, now)
         return
-    _require_as_it_was(change, row, now)
+    _require_as_it_was(change, row, clock())
     for _ in range(_MOST_STEPS):
         lease.check()
         change_steps.take(change, row)
@@ -219,6 +220,7 @@ def _require_as_it_was(change: PlanChange, row: LagoSubscription | None, now: da
     if row.plan_code != change.from_plan_code:
         raise Conflict("The plan was changed elsewhere meanwhile.", plan_code=row.plan_code)
     offer = catalogue.ask(change.plan_code, currency=row.currency, now=now)
+    invoices.refresh_credit_notes(organization=change.organization, now=now)  # a renewal may have used one
     price = prices.of_change(row, offer, now=now)
     if price.kind != change.kind or price.due_cents > int(change.price_change["due_cents"]):
         raise prices.PriceChanged(price)
@@ -265,9 +267,3 @@ def _made(change: PlanChange, now: datetime) -> PlanChange:
 
 def _read(change_id: UUID) -> PlanChange:
     return PlanChange.objects.select_related("organization").get(pk=change_id)
-
-
-def _clock(now: datetime) -> Callable[[], datetime]:
-    """Return a clock that goes on from `now`: a later look must not be taken for an older one's."""
-    began = time.monotonic()
-    return lambda: now + timedelta(seconds=time.monotonic() - began)

@@ -4,8 +4,10 @@ Lago is right. A look at it that began earlier than one already written is throw
 """
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.utils.dateparse import parse_date, parse_datetime
@@ -61,6 +63,12 @@ def live(*, organization: Organization) -> LagoSubscription | None:
 def is_canceled(row: LagoSubscription) -> bool:
     """Tell whether somebody planned the end of a live subscription; a trial ends by itself."""
     return row.ending_at is not None and row.plan_code != TRIAL
+
+
+def clock(now: datetime) -> Callable[[], datetime]:
+    """Return a clock that goes on from `now`: a look after a request must not be taken for an older one's."""
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=time.monotonic() - began)
 
 
 def external_id(organization: Organization) -> str:

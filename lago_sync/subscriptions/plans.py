@@ -1,6 +1,7 @@
 """The subscription of an organization: started, kept in step with Lago's, and the times in which usage belongs to it."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,8 @@ from lago_sync.client import catalogue as plans_at_lago
 from lago_sync.client import subscriptions as at_lago
 from lago_sync.client.transport import Json
 from lago_sync.customers import linking
-from lago_sync.errors import LagoIntegrationError, LagoRefused
+from lago_sync.errors import LagoRefused, LagoUnreachable
+from lago_sync.invoices import mirror as invoices
 from lago_sync.models import LagoCustomer, LagoSubscription
 from lago_sync.subscriptions import catalogue, debts, fees, mirror, prices, trials
 from lago_sync.subscriptions.mirror import external_id
@@ -43,6 +45,8 @@ BILLING_TIMES: Final = ("anniversary", "calendar")
 _SECOND: Final = timedelta(seconds=1)
 _LEASE: Final = timedelta(minutes=3)
 """Longer than starting one can take: a few requests to Lago, each with a time limit."""
+_LOOKS_AFTER: Final = (0.0, 0.3, 1.0)
+"""Seconds before each look for what Lago was just told to start."""
 _ALL: Final = (mirror.LIVE, *mirror.ENDED)
 
 live = mirror.live
@@ -67,6 +71,13 @@ class Interval:
     end: datetime | None
 
 
+@dataclass(slots=True, kw_only=True)
+class _Lease:
+    """The right to start a subscription; while `is_unknown`, Lago was asked for one and may still be making it."""
+
+    is_unknown: bool = False
+
+
 def subscribe(
     *,
     organization: Organization,
@@ -80,28 +91,29 @@ def subscribe(
 
     One that is live at Lago already, under whatever id, is adopted: returned if it is on the plan asked for, else
     SubscriptionExists. Lago takes the same external id and plan twice for one, so a second call after a crash ends in one
-    subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease.
-    Raises ValidationError (plan_code, billing_time), SubscriptionExists, TrialUsed, TryAgain while another request is at
-    it, OrganizationSuspended, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
+    subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease, which runs
+    out by itself where the answer was lost. Raises ValidationError (plan_code, billing_time), SubscriptionExists,
+    TrialUsed, TryAgain while another request is at it or Lago does not show it yet, OrganizationSuspended, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
     """
     if billing_time not in BILLING_TIMES:
         raise ValidationError(billing_time=f"One of {', '.join(BILLING_TIMES)} is expected.")
     _require_none(organization)
     require_active(organization=organization)
     offer = catalogue.ask(plan_code, currency=organization.currency, now=now)
-    plan, price = offer.at_lago, prices.starting(organization, offer, now=now)
-    if confirmed_due_cents is not None and confirmed_due_cents != price.due_cents:
-        raise prices.PriceChanged(price)
+    clock = mirror.clock(now)
+    if confirmed_due_cents is not None:
+        _require_price(organization, offer, confirmed_due_cents, now)
     customer = linking.ensure_customer(organization=organization, now=now)
-    with _lease(customer, now):
-        _require_none(organization)
-        adopted = look(organization=organization, now=now, by=by)
-        if adopted is None:
-            _start(organization, plan.code, billing_time, now)
-            adopted = look(organization=organization, now=now, by=by)
+    with _lease(customer, now) as lease:
+        if lease is not None:
+            _require_none(organization)
+        adopted = look(organization=organization, now=clock(), by=by)
+        if adopted is None and lease is not None:
+            _start(organization, offer.at_lago.code, billing_time, now, lease)
+            adopted = _started(organization, clock, by)
     if adopted is None:
-        raise LagoIntegrationError("Lago took the subscription and has not started it.")
-    if adopted.plan_code != plan.code:
+        raise TryAgain("The subscription is being started; send the same request again.")
+    if adopted.plan_code != offer.at_lago.code:
         raise SubscriptionExists(plan_code=adopted.plan_code)
     return adopted
 
@@ -126,9 +138,10 @@ def refresh(*, organization: Organization, now: datetime) -> LagoSubscription | 
     if not LagoCustomer.objects.filter(organization=organization).exists():
         return None
     known = mirror.live(organization=organization)
+    clock = mirror.clock(now)
     if known is not None and organization.status == Organization.Status.ARCHIVED:
         at_lago.terminate(known.external_id)
-    row = look(organization=organization, now=now, by=SYSTEM)
+    row = look(organization=organization, now=clock(), by=SYSTEM)
     fees.collect(organization=organization)
     debts.settle(organization=organization, now=now)
     return row
@@ -157,8 +170,9 @@ def end(*, organization: Organization, now: datetime, by: Actor) -> LagoSubscrip
     known = mirror.live(organization=organization)
     if known is None:
         return None
+    clock = mirror.clock(now)
     at_lago.terminate(known.external_id, credit_note="skip")
-    look(organization=organization, now=now, by=by)
+    look(organization=organization, now=clock(), by=by)
     known.refresh_from_db()
     return known
 
@@ -187,8 +201,8 @@ def covers(organization_public_ids: Iterable[str]) -> dict[str, list[Interval]]:
 
 
 @contextmanager
-def _lease(customer: LagoCustomer, now: datetime) -> Iterator[None]:
-    """Be the one request that starts a subscription; raises TryAgain where there is one. Who dies leaves it to run out."""
+def _lease(customer: LagoCustomer, now: datetime) -> Iterator[_Lease | None]:
+    """Be the one request that starts a subscription; None where there is one. Who dies leaves it to run out."""
     until = now + _LEASE
     rows = LagoCustomer.objects.filter(pk=customer.pk)
     with transactions.durable():
@@ -196,12 +210,15 @@ def _lease(customer: LagoCustomer, now: datetime) -> Iterator[None]:
             subscribing_until=until
         )
     if not taken:
-        raise TryAgain("A subscription is being started; send the same request again.")
+        yield None
+        return
+    lease = _Lease()
     try:
-        yield
+        yield lease
     finally:
-        with transactions.durable():
-            rows.filter(subscribing_until=until).update(subscribing_until=None)
+        if not lease.is_unknown:
+            with transactions.durable():
+                rows.filter(subscribing_until=until).update(subscribing_until=None)
 
 
 def _require_none(organization: Organization) -> None:
@@ -210,7 +227,29 @@ def _require_none(organization: Organization) -> None:
         raise SubscriptionExists(plan_code=fact.plan.code)
 
 
-def _start(organization: Organization, plan_code: str, billing_time: str, now: datetime) -> None:
+def _require_price(organization: Organization, offer: catalogue.Offer, due_cents: int, now: datetime) -> None:
+    """Raise PriceChanged where what is to pay is not what was confirmed, by the credit notes that Lago has now."""
+    if LagoCustomer.objects.filter(organization=organization).exists():
+        invoices.refresh_credit_notes(organization=organization, now=now)
+    price = prices.starting(organization, offer, now=now)
+    if price.due_cents != due_cents:
+        raise prices.PriceChanged(price)
+
+
+def _started(organization: Organization, clock: Callable[[], datetime], by: Actor) -> LagoSubscription | None:
+    """Return what was just started as Lago shows it, which may take it a moment."""
+    for seconds in _LOOKS_AFTER:
+        time.sleep(seconds)
+        row = look(organization=organization, now=clock(), by=by)
+        if row is not None:
+            return row
+    return None
+
+
+def _start(
+    organization: Organization, plan_code: str, billing_time: str, now: datetime, lease: _Lease
+) -> None:
+    """Ask Lago for a subscription; where its answer is lost the lease stays, so that no second one is asked for."""
     if plan_code == mirror.TRIAL:
         trials.claim(organization=organization, now=now)
     fields: dict[str, Any] = {
@@ -222,9 +261,15 @@ def _start(organization: Organization, plan_code: str, billing_time: str, now: d
     }
     if plan_code == mirror.TRIAL:  # never renewed: Lago ends it by itself
         fields["ending_at"] = (now + trials.LASTS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lease.is_unknown = True
     try:
         at_lago.create(fields)
+        lease.is_unknown = False
+    except LagoUnreachable:
+        lease.is_unknown = False
+        raise
     except LagoRefused as refusal:
+        lease.is_unknown = False
         if plan_code == mirror.TRIAL:
             trials.give_back(organization=organization)
         if refusal.lago_code == "plan_not_found":

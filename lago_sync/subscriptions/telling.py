@@ -1,15 +1,13 @@
 """What people are told of a change that they planned, or that was not made; a change that took effect is told by `orgs`."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from django.urls import reverse
 from django.utils import formats
 
 from lago_sync.models import LagoSubscription, PlanChange
 from lago_sync.subscriptions import catalogue
-from orgs.models import Organization
 from orgs.notices import audience, notices
 from orgs.notices.kinds import Kind
 
@@ -20,11 +18,11 @@ def applied(change: PlanChange, row: LagoSubscription | None) -> None:
     if row is None:
         return
     if change.kind == PlanChange.Kind.CANCEL and row.ending_at is not None:
-        day = _day(row.ending_at, organization)
+        day = _day(row.ending_at)
         lines = [f"It can be used until {day}, and can be taken back until then.", "Bought credits stay."]
         _tell(change, f"The plan of {organization.name} ends on {day}", lines, "warning")
     elif change.kind == PlanChange.Kind.DOWNGRADE and row.next_plan_code:
-        day = _day(row.period_end, organization)
+        day = _day(row.period_end)
         lines = [f"The present plan holds until {day}. The change can be taken back until then."]
         _tell(
             change,
@@ -61,5 +59,6 @@ def _tell(change: PlanChange, title: str, lines: Sequence[str], level: str) -> N
     )
 
 
-def _day(at: datetime, organization: Organization) -> str:
-    return formats.date_format(at.astimezone(ZoneInfo(organization.time_zone)), "j F Y")
+def _day(at: datetime) -> str:
+    """Return the day in words as Lago counts it, which is how pages and invoices have it."""
+    return formats.date_format(at.astimezone(UTC), "j F Y")

@@ -21,6 +21,7 @@ from credits.reports import figures
 from kit import transactions
 from kit.errors import Conflict, DomainError, TryAgain
 from lago_sync import tasks
+from lago_sync.invoices import listing
 from lago_sync.models import Purchase
 from lago_sync.purchases import abandoning, orders, refunds
 from lago_sync.purchases.orders import Order
@@ -189,6 +190,8 @@ def _purchase_context(organization: Organization, found: Purchase, state: str) -
         "is_open": found.status in Purchase.OPEN,
         "is_given_up": abandoning.is_given_up(found),
         "refunds": refunds.of_purchase(found),
+        "is_mirrored": found.invoice_id is not None
+        and listing.find(organization=organization, invoice_id=found.invoice_id) is not None,
         # what came from outside becomes a link only if it is one
         "pay_url": found.payment_url if found.payment_url.startswith(("https://", "http://")) else "",
         "ordered_by": offers.ordered_by(found),

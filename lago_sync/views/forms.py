@@ -70,9 +70,15 @@ class AutoTopUpForm(forms.Form):
     )
 
     def __init__(
-        self, data: Any, *, currency: str, packages: Sequence[Package], row: AutoTopUp | None
+        self,
+        data: Any,
+        *,
+        currency: str,
+        packages: Sequence[Package],
+        row: AutoTopUp | None,
+        has_card: bool,
     ) -> None:
-        super().__init__(data, initial=_initial(row))
+        super().__init__(data, initial=_initial(row) if row is not None else {"is_on": has_card})
         shown = [
             (
                 one.code,
@@ -125,9 +131,7 @@ class AutoTopUpForm(forms.Form):
             self.add_error(field if field in self.fields else None, str(why))
 
 
-def _initial(row: AutoTopUp | None) -> dict[str, Any]:
-    if row is None:
-        return {"is_on": True}
+def _initial(row: AutoTopUp) -> dict[str, Any]:
     return {
         "is_on": row.is_on,
         "threshold": amounts.text(row.threshold),

@@ -70,7 +70,7 @@ def make_default(request: HttpRequest, slug: str, method_id: UUID) -> HttpRespon
         methods.make_default(organization=organization, method_id=method_id, by=by, now=timezone.now())
     except DomainError as refusal:
         return _refused(request, organization, refusal)
-    messages.success(request, f"{chosen} is charged from now on.")
+    messages.success(request, f"{methods.name_of(chosen)} is charged from now on.")
     return redirect("methods:list", slug=slug)
 
 
@@ -82,7 +82,11 @@ def remove(request: HttpRequest, slug: str, method_id: UUID) -> HttpResponse:
     chosen = _stored(organization, method_id)
     if request.method != "POST":
         setting = auto_top_ups.of_organization(organization=organization)
-        context = {"method": chosen, "feeds_top_up": setting is not None and setting.is_on}
+        context = {
+            "method": chosen,
+            "name": methods.name_of(chosen),
+            "feeds_top_up": setting is not None and setting.is_on,
+        }
         return pages.show(request, organization, "methods/remove.html", context)
     try:
         methods.remove(
@@ -90,7 +94,7 @@ def remove(request: HttpRequest, slug: str, method_id: UUID) -> HttpResponse:
         )
     except DomainError as refusal:
         return _refused(request, organization, refusal)
-    messages.success(request, f"{chosen} was removed.")
+    messages.success(request, f"{methods.name_of(chosen)} was removed.")
     return redirect("methods:list", slug=slug)
 
 
@@ -106,7 +110,7 @@ def _listed(
     request: HttpRequest, organization: Organization, *, notice: str = "", status: int = 200
 ) -> HttpResponse:
     context = {
-        "methods": list(methods.of_organization(organization=organization)),
+        "methods": [(one, methods.name_of(one)) for one in methods.of_organization(organization=organization)],
         "as_of": methods.as_of(organization=organization),
         "has_provider": bool(settings.LAGO_PAYMENT_PROVIDER),
         "top_up": auto_top_ups.of_organization(organization=organization),

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from lago_sync.invoices import listing
+from lago_sync.customers import methods
+from lago_sync.invoices import listing, payments
 from lago_sync.invoices import mirror as invoices
 from lago_sync.models import LagoInvoice, LagoSubscription, PlanChange
 from lago_sync.subscriptions import catalogue, changes, mirror, periods, plans
@@ -98,11 +99,12 @@ class Page:
     choices: list[Choice]
     pending: PlanChange | None
     owed: list[LagoInvoice]
+    has_card: bool
     as_of: datetime | None
     is_away: bool
 
 
-def page(*, organization: Organization, now: datetime) -> Page:
+def page(*, organization: Organization) -> Page:
     """Return what is known of an organization's plan; asks nobody."""
     present = present_of(organization=organization)
     row = present.row if present else None
@@ -111,7 +113,8 @@ def page(*, organization: Organization, now: datetime) -> Page:
         present=present,
         choices=choices(organization=organization, row=row),
         pending=changes.pending(organization=organization),
-        owed=invoices.overdue(organization=organization, now=now),
+        owed=list(invoices.unpaid_of_plans(organization=organization)),
+        has_card=payments.has_provider() and methods.has_default(organization=organization),
         as_of=as_of,
         is_away=listing.is_lago_away(),
     )
@@ -124,7 +127,7 @@ def present_of(*, organization: Organization) -> Present | None:
 
 
 def choices(*, organization: Organization, row: LagoSubscription | None) -> list[Choice]:
-    """Return the plans that can be chosen, the cheapest year first; a trial only where one may be started."""
+    """Return the plans that can be chosen, in their order; a trial only where one may be started."""
     may_try = plans.may_try(organization=organization)
     found = catalogue.offered(currency=organization.currency)
     return [
@@ -135,15 +138,21 @@ def choices(*, organization: Organization, row: LagoSubscription | None) -> list
 
 
 def differences(*, organization: Organization, offer: Offer) -> list[Difference]:
-    """Return line by line what another plan gains and loses."""
+    """Return line by line what another plan gains and loses; a personal organization has one member, whatever the seats."""
     now, then = subscriptions.plan_of(organization=organization), offer.plan
-    return [
-        _line("Included credits a month", now.included_credits, then.included_credits),
+    is_once = mirror.TRIAL in {now.code, then.code}
+    found = [
+        _line(
+            "Included credits" if is_once else "Included credits a month",
+            now.included_credits,
+            then.included_credits,
+        ),
         _line("Calls a day", now.daily_calls, then.daily_calls),
         _line("Calls a month", now.monthly_calls, then.monthly_calls),
-        _line("Seats", now.seats, then.seats),
-        _markup(now, then),
     ]
+    if organization.kind != Organization.Kind.PERSONAL:
+        found.append(_line("Seats", now.seats, then.seats))
+    return [*found, _markup(now, then)]
 
 
 def too_many_members(*, organization: Organization, offer: Offer) -> int:

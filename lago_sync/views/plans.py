@@ -125,13 +125,15 @@ def _refused(request: HttpRequest, organization: Organization, refusal: DomainEr
     status = refusal.status if refusal.status in _DECIDED else 503
     fields = refusal.details.values() if refusal.status == 422 else ()
     said = " ".join(str(why) for why in fields) or refusal.message
+    if isinstance(refusal, changing.ChangeWaits):
+        said = ""  # the page says so of every change that is on its way
     return _plan(request, organization, notice=said, status=status)
 
 
 def _plan(
     request: HttpRequest, organization: Organization, *, notice: str = "", status: int = 200
 ) -> HttpResponse:
-    found = plan_cards.page(organization=organization, now=timezone.now())
+    found = plan_cards.page(organization=organization)
     return pages.show(
         request, organization, "plans/plan.html", {"page": found, "notice": notice}, status=status
     )

@@ -73,6 +73,7 @@ def _form(request: HttpRequest, organization: Organization, row: AutoTopUp | Non
         currency=organization.currency,
         packages=packages,
         row=row,
+        has_card=methods.has_default(organization=organization),
     )
 
 

@@ -136,6 +136,12 @@ class TestAutoTopUp:
         assert self.send(owner, buys="own", credits="1,000").status_code == 302
         assert AutoTopUp.objects.get().credits == 1000
 
+    def test_is_proposed_only_once_a_card_is_stored(self, acme: Team, owner: Client):
+        checked = re.compile(r'<input[^>]*name="is_on"[^>]*checked')
+        assert not checked.search(owner.get(TOP_UP).content.decode())
+        card(acme)
+        assert checked.search(owner.get(TOP_UP).content.decode())
+
     def test_says_what_is_wrong_beside_it_and_saves_nothing(self, acme: Team, owner: Client):
         no_card = self.send(owner)
         assert no_card.status_code == 422

@@ -1,6 +1,8 @@
 """Stored cards: kept at the payment provider, mirrored with "as of"; the default one is Lago's to say."""
 
+import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -73,6 +75,16 @@ def test_one_that_is_gone_at_lago_is_gone_here_and_an_older_look_brings_nothing_
     assert tasks.refresh_payment_methods() == 0  # everybody was looked at within the hour
 
 
+def test_one_that_lago_once_did_not_show_is_charged_again_when_it_comes_back(team, lago):
+    store(team)
+    lago.faults({"method": "GET", "path": "payment_methods", "times": 1, "status": 404, "body": "{}"})
+    methods.refresh(organization=team, now=timezone.now())
+    assert not methods.has_default(organization=team)
+    methods.refresh(organization=team, now=timezone.now())
+    assert methods.has_default(organization=team)
+    assert kept(team) == [("card", True)]
+
+
 def test_while_lago_is_away_what_was_seen_stays_and_nothing_is_noted(team, lago, settings):
     store(team)
     [row] = methods.of_organization(organization=team)
@@ -94,6 +106,18 @@ def test_an_answer_of_another_shape_changes_nothing(team, lago, body):
     with pytest.raises(LagoUnavailable):
         methods.refresh(organization=team, now=timezone.now())
     assert len(kept(team)) == 1
+
+
+def test_two_cards_are_told_apart_and_one_without_details_says_who_keeps_it(team, lago):
+    store(team)
+    store(team)
+    first, second = methods.of_organization(organization=team)
+    assert methods.name_of(first) != methods.name_of(second)
+    assert re.fullmatch(r"(Visa|Mastercard|Amex) •••• [0-9]{4}", methods.name_of(first))
+    assert re.fullmatch(r"20[0-9]{2}-[01][0-9]", first.expires)
+    bare = PaymentMethod(kind="stripe")
+    assert methods.name_of(bare) == "Card at Stripe"
+    assert methods.name_of(PaymentMethod(kind="sepa_debit", last4="1234")) == "Sepa_debit •••• 1234"
 
 
 def test_card_details_are_shown_where_lago_sends_them(team, lago):
@@ -120,6 +144,8 @@ def test_without_a_provider_nothing_is_stored_and_nobody_is_asked(team, lago, se
     with pytest.raises(Conflict, match="no payment provider"):
         methods.page_to_store(organization=team, now=timezone.now())
     linking.ensure_customer(organization=team, now=timezone.now())
+    PaymentMethod.objects.create(lago_id=uuid4(), organization=team, is_default=True, synced_at=timezone.now())
+    assert not methods.has_default(organization=team)
     before = lago.dump()["requests"]
     assert tasks.refresh_payment_methods() == 0
     assert lago.dump()["requests"] == before

@@ -87,6 +87,7 @@ class TestPurchases:
         listed = staff.get(PURCHASES, {"q": purchase.organization.public_id}).content.decode()
         assert str(purchase.pk) in listed
         assert str(other.pk) not in listed
+        assert [f">{shown}<" in listed for shown in ("5,000", "$45.00", purchase.organization)] == [True] * 3
         page = reverse("admin:lago_sync_purchase_change", args=[purchase.pk])
         assert staff.get(page).status_code == 200
         assert staff.post(page, {"status": "completed"}).status_code == 403

@@ -12,7 +12,7 @@ from kit.errors import Conflict, ValidationError
 from lago_sync import tasks
 from lago_sync.customers import methods
 from lago_sync.models import AutoTopUp, Package, PaymentMethod, Purchase
-from lago_sync.purchases import abandoning, advancing, auto_orders, auto_top_ups
+from lago_sync.purchases import abandoning, advancing, auto_orders, auto_top_ups, disputes
 from lago_sync.purchases.auto_top_ups import Terms
 from orgs import organizations
 from orgs.audit.events import SYSTEM
@@ -125,15 +125,30 @@ class TestAtLago:
         assert self.run(stocked).status == "failed"
         assert AutoTopUp.objects.get().stopped_because == "The billing system refused the order."
 
+    def test_a_refused_order_that_lago_has_all_the_same_is_voided_beside_the_next_one(self, shop):
+        card(shop.organization)  # here only: the sandbox charges none
+        configure(shop.organization)
+        shop.advance(shop.order(key="makes the wallet"))
+        refused = place(shop.organization)
+        ended(refused)
+        next_one = shop.advance(place(shop.organization))
+        top_up = shop.top_up(refused)
+        assert shop.advance(refused).status == "failed"
+        assert shop.invoice(top_up)["status"] == "voided"
+        assert shop.advance(next_one).status == "awaiting_payment"
+
 
 class TestOrdering:
-    def test_waits_for_a_low_pool_a_card_and_the_order_before(self, team):
+    def test_waits_for_a_low_pool_a_card_a_provider_and_the_order_before(self, team, settings):
         books.grant(team, 500)
         assert place(team) is None  # not below
         books.charged(team, team.memberships.get(role="owner").user, "0.000001")
         PaymentMethod.objects.update(is_default=False)
         assert place(team) is None
         PaymentMethod.objects.update(is_default=True)
+        settings.LAGO_PAYMENT_PROVIDER = ""
+        assert place(team) is None  # nobody would charge the card
+        settings.LAGO_PAYMENT_PROVIDER = "stripe"
         first = place(team)
         assert (first.is_automatic, first.credits, first.amount_cents) == (True, 5000, 4500)
         assert place(team) is None
@@ -219,3 +234,19 @@ class TestSettings:
         with pytest.raises(Conflict, match="stored card"), transaction.atomic():
             configure(team)
         assert not configure(team, is_on=False).is_on
+
+
+def test_a_lost_dispute_stops_it_before_the_disputed_card_is_charged_again(shop):
+    card(shop.organization)
+    configure(shop.organization)
+    with transaction.atomic():
+        purchase = auto_orders.place(organization=shop.organization, now=timezone.now())
+    purchase = shop.advance(shop.advance(purchase))
+    shop.pay(purchase.invoice_id)
+    assert shop.advance(purchase).status == "completed"
+    shop.lago.api("POST", f"invoices/{purchase.invoice_id}/lose_dispute")
+    shop.lago.drain()
+    assert disputes.look(purchase_id=purchase.pk, now=timezone.now())
+    row = AutoTopUp.objects.get()
+    assert (row.is_on, row.stopped_because) == (False, "A payment was disputed and lost.")
+    assert list(auto_orders.place_due(now=timezone.now())) == []

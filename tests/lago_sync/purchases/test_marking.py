@@ -1,15 +1,18 @@
 """Mark as paid: a note of a system admin, told to Lago, and granted only once Lago shows the invoice paid."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
 from kit.errors import Conflict
-from lago_sync.models import Purchase
-from lago_sync.purchases import abandoning, marking
+from lago_sync.models import AutoTopUp, Purchase
+from lago_sync.purchases import abandoning, auto_orders, marking
 from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent
 from tests.lago_sync.purchases.story import BUYER
+from tests.lago_sync.purchases.test_auto_top_up import card, configure
 
 pytestmark = pytest.mark.django_db
 ADMIN = Actor(kind="system_admin", public_id="usr_admin")
@@ -98,3 +101,22 @@ def test_what_was_given_up_is_not_marked_and_a_voided_invoice_is_for_people(bare
     bare.advance(other)
     assert "does not take its invoice for paid" in Purchase.objects.get(pk=other.pk).drift
     assert bare.granted() == []
+
+
+def test_one_whose_invoice_is_void_is_abandoned_with_its_flag_and_buys_nothing_more_by_itself(shop):
+    card(shop.organization)
+    configure(shop.organization)
+    with transaction.atomic():
+        purchase = auto_orders.place(organization=shop.organization, now=timezone.now())
+    purchase = shop.advance(shop.advance(purchase))
+    mark(purchase, beside_provider=True)
+    shop.lago.void(str(purchase.invoice_id))
+    found = shop.advance(purchase, later=timedelta(days=30))
+    assert (found.status, shop.granted()) == ("abandoned", [])
+    assert "does not take its invoice for paid" in found.drift
+    assert auto_orders.open_purchase(organization=shop.organization) is None
+    assert AutoTopUp.objects.get().stopped_because == "The invoice of its order is void."
+    AutoTopUp.objects.update(is_on=True)
+    assert shop.advance(purchase).status == "abandoned"
+    assert AutoTopUp.objects.get().is_on  # stopped once
+    assert shop.audited().count("credits.purchase_abandoned") == 1

@@ -112,11 +112,14 @@ class TestRefund:
     def test_again_with_its_reference_is_the_first_one(self, bought):
         first = refund(bought, "1000")
         assert refund(bought, "1000") == first
-        with pytest.raises(RefundConflict):
-            refund(bought, "2000")
+        for other in ("2000", None):  # None is all: more than the part that it was
+            with pytest.raises(RefundConflict):
+                refund(bought, other)
         with pytest.raises(ValidationError):
             refund(bought, "4000.000001", reference="too much")
-        refund(bought, reference="rest")
+        rest = refund(bought, reference="rest")
+        assert refund(bought, reference="rest") == rest
+        assert refund(bought, "4000", reference="rest") == rest
         with pytest.raises(RefundConflict, match="taken back before"):
             refund(bought, reference="more")
 
