@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_portal.settings.base")
+os.environ.setdefault("PORTAL_PROCESS", "web")
 
 from billing_portal.settings import base as settings  # stops here, with its lines, if a name is missing
 

@@ -24,6 +24,7 @@ env = Environment(BASE_DIR / ".env")
 # --- what the environment says ---------------------------------------------------------------------------------------
 
 DEBUG = env.debug
+PROCESS = os.environ.get("PORTAL_PROCESS", "")  # "web" by gunicorn's configuration, "command" by manage.py
 TESTING = False
 SECRET_KEY = env.text("SECRET_KEY", embedded="only-with-debug-and-without-a-dotenv-file")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", embedded="localhost,127.0.0.1,[::1]")
@@ -51,6 +52,8 @@ LAGO_API_URL = env.text("LAGO_API_URL", embedded=sandbox.url())
 LAGO_API_KEY = env.text("LAGO_API_KEY", embedded=sandbox.API_KEY if LAGO_IS_SANDBOX else "")
 LAGO_PUBLIC_URL = env.text("LAGO_PUBLIC_URL", default="").rstrip("/")  # where people reach Lago's own pages
 LAGO_TIMEOUT_SECONDS = env.whole("LAGO_TIMEOUT_SECONDS", default=30)
+if PROCESS == "web":  # a person waits, and jobs carry on what was recorded
+    LAGO_TIMEOUT_SECONDS = min(LAGO_TIMEOUT_SECONDS, 8)
 LAGO_WEBHOOK_SIGNATURE_ALGORITHM = env.choice(
     "LAGO_WEBHOOK_SIGNATURE_ALGORITHM", default="hmac", of=("hmac", "jwt")
 )
@@ -71,9 +74,7 @@ LAGO_RATE_LIMITED = env.flag(  # Lago Cloud's limits, a process's share; a self-
 # --- database, cache, mail -------------------------------------------------------------------------------------------
 
 DATABASES = {"default": env.parsed("DATABASE_URL", connections.database, embedded=PORTAL.database_url)}
-if (
-    os.environ.get("PORTAL_PROCESS") == "command"
-):  # set by manage.py: a migration may take longer than a request
+if PROCESS == "command":  # a migration may take longer than a request
     connections.lift_limits(DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -152,6 +152,14 @@ def test_sessions_of_the_database_have_time_limits_and_stay_open():
     )
 
 
+def test_a_web_request_waits_a_few_seconds_for_lago_and_a_job_as_long_as_it_may():
+    script = "from billing_portal.settings import base; print(base.LAGO_TIMEOUT_SECONDS)"
+    assert python("-c", script, **PRODUCTION).stdout == "30\n"
+    web = f"import billing_portal.gunicorn; {script}"
+    assert python("-c", web, **PRODUCTION).stdout == "8\n"
+    assert python("-c", web, LAGO_TIMEOUT_SECONDS="3", **PRODUCTION).stdout == "3\n"
+
+
 def test_commands_may_take_longer_than_requests_but_not_wait_for_locks():
     script = (
         "from billing_portal.settings import base; print(base.DATABASES['default']['OPTIONS']['options'])"

@@ -10,17 +10,17 @@ from django.utils import timezone
 from kit import transactions
 from kit.errors import Conflict
 from lago_sync import tasks
-from lago_sync.invoices import mailing, mirror
-from lago_sync.models import InvoiceDocument, LagoCustomer, LagoInvoice
+from lago_sync.invoices import mailing, mirror, news
+from lago_sync.models import InvoiceDocument, LagoCustomer, LagoInvoice, Purchase
 from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent
-from orgs.models import Organization
+from orgs.models import Membership, Organization
 from orgs.notices import mails
 from orgs.notices.kinds import Kind
 from orgs.notices.models import Notice
 from tests.factories import orgs
 from tests.lago_sync.invoices.story import mirrored
-from tests.lago_sync.purchases.story import Shop
+from tests.lago_sync.purchases.story import Shop, ordered
 
 pytestmark = pytest.mark.django_db
 OLIVE = Actor(kind="user", public_id="usr_olive")
@@ -99,6 +99,7 @@ class TestAPlansInvoice:
 def test_a_receipt_goes_out_when_the_purchase_is_paid_to_who_bought_where_there_is_no_address(installed):
     shop = Shop(installed)
     buyer = orgs.user("Bea", public_id="usr_buyer")
+    orgs.member(shop.organization, "billing_admin", who=buyer)
     purchase = shop.waiting()
     mirror.refresh(organization=shop.organization, now=timezone.now())
     assert LagoInvoice.objects.get().mail == "off"
@@ -111,6 +112,18 @@ def test_a_receipt_goes_out_when_the_purchase_is_paid_to_who_bought_where_there_
     assert "It is paid; there is nothing to do." in sent.body
     assert sent.attachments
     assert not Notice.objects.filter(kind=Kind.INVOICE_READY).exists()
+
+
+def test_a_receipt_does_not_go_to_who_has_left_the_organization(db):
+    team, buyer = orgs.team("Acme"), orgs.user("Bea")
+    member = orgs.member(team, "billing_admin", who=buyer)
+    row = mirrored(team, invoice_type="credit", payment_status="succeeded")
+    Purchase.objects.filter(pk=ordered(team).pk).update(invoice_id=row.pk, made_by=buyer.public_id)
+    assert news.address_of(row) == buyer.email
+    Membership.objects.filter(pk=member.pk).update(ended_at=timezone.now())
+    assert news.address_of(row) == ""
+    with pytest.raises(Conflict), transactions.durable():
+        mailing.send_again(invoice=row, by=OLIVE, now=timezone.now())
 
 
 def test_a_mail_waits_for_lago_and_for_its_pdf_and_in_the_end_goes_without(billed):

@@ -115,8 +115,10 @@ def test_no_transaction_is_open_while_lago_is_asked(shop):
     assert set(seen) == {0}
 
 
-def low_pool():
+@pytest.fixture
+def low_pool(settings):
     """Return an organization whose auto top-up would buy now."""
+    settings.LAGO_PAYMENT_PROVIDER = "stripe"
     team = books.team(0)
     PaymentMethod.objects.create(
         lago_id=uuid4(), organization=team, is_default=True, synced_at=timezone.now()
@@ -138,16 +140,15 @@ def topped_up(team, count=8):
     return race([job] * count)
 
 
-def test_eight_jobs_of_auto_top_up_at_once_order_once():
-    team = low_pool()
-    outcomes = topped_up(team)
+def test_eight_jobs_of_auto_top_up_at_once_order_once(low_pool):
+    outcomes = topped_up(low_pool)
     assert [one for one in outcomes if isinstance(one, BaseException)] == []
     assert sum(one is not None for one in outcomes) == Purchase.objects.count() == 1
 
 
-def test_without_the_rows_lock_two_jobs_would_and_only_the_index_stops_them(monkeypatch):
+def test_without_the_rows_lock_two_jobs_would_and_only_the_index_stops_them(low_pool, monkeypatch):
     """The control: both have looked for an open order before either places one."""
-    team, both_have_looked, look = low_pool(), Barrier(2), auto_orders.open_purchase
+    both_have_looked, look = Barrier(2), auto_orders.open_purchase
 
     def look_then_wait(**of):
         found = look(**of)
@@ -158,6 +159,6 @@ def test_without_the_rows_lock_two_jobs_would_and_only_the_index_stops_them(monk
     monkeypatch.setattr(
         auto_orders, "_locked", lambda of: AutoTopUp.objects.select_related("organization").get(pk=of.pk)
     )
-    outcomes = topped_up(team, 2)
+    outcomes = topped_up(low_pool, 2)
     assert sorted(type(one).__name__ for one in outcomes) == ["Conflict", "Purchase"]
     assert Purchase.objects.count() == 1

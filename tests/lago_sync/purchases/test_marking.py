@@ -116,7 +116,7 @@ def test_one_whose_invoice_is_void_is_abandoned_with_its_flag_and_buys_nothing_m
     assert "does not take its invoice for paid" in found.drift
     assert auto_orders.open_purchase(organization=shop.organization) is None
     assert AutoTopUp.objects.get().stopped_because == "The invoice of its order is void."
-    AutoTopUp.objects.update(is_on=True)
+    configure(shop.organization)
     assert shop.advance(purchase).status == "abandoned"
     assert AutoTopUp.objects.get().is_on  # stopped once
     assert shop.audited().count("credits.purchase_abandoned") == 1

@@ -10,6 +10,7 @@ from lago_sync import tasks
 from lago_sync.models import Purchase, Refund
 from tests.billing_portal.dashboards import story
 from tests.billing_portal.dashboards.story import Team
+from tests.lago_sync.invoices.story import mirrored
 from tests.lago_sync.purchases.test_pages import made, page_of, text_of
 
 PAY = "https://pay.example/i?a=1"
@@ -91,6 +92,16 @@ def test_refunds_and_disputes_are_shown_with_what_is_owed(acme: Team, owner: Cli
         assert says in page
         assert f"re_{number}" in page
         assert "2,400 credits, 100 owed $22.50" in page
+
+
+def test_its_invoice_is_a_link_once_it_is_mirrored(acme: Team, owner: Client):
+    purchase = made(acme.organization, acme.owner, "completed")
+    href = f'href="/orgs/acme/invoices/{purchase.invoice_id}/"'
+    page = owner.get(page_of(purchase))
+    assert "ACM-001" in text_of(page)
+    assert href not in page.content.decode()
+    mirrored(acme.organization, lago_id=purchase.invoice_id, invoice_type="credit", payment_status="succeeded")
+    assert href in owner.get(page_of(purchase)).content.decode()
 
 
 def test_what_was_bought_by_itself_says_so(acme: Team, owner: Client):
