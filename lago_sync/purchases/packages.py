@@ -60,7 +60,9 @@ def credits_for(*, amount_cents: int, currency: str) -> Decimal:
 
 
 def _decimals(currency: str) -> str:
-    return f"the {places} decimals of {currency}" if (places := money.places(currency)) else f"whole {currency}"
+    return (
+        f"the {places} decimals of {currency}" if (places := money.places(currency)) else f"whole {currency}"
+    )
 
 
 def _bought(amount_cents: int, package: Package) -> Decimal:

@@ -110,7 +110,9 @@ def _listed(
     request: HttpRequest, organization: Organization, *, notice: str = "", status: int = 200
 ) -> HttpResponse:
     context = {
-        "methods": [(one, methods.name_of(one)) for one in methods.of_organization(organization=organization)],
+        "methods": [
+            (one, methods.name_of(one)) for one in methods.of_organization(organization=organization)
+        ],
         "as_of": methods.as_of(organization=organization),
         "has_provider": bool(settings.LAGO_PAYMENT_PROVIDER),
         "top_up": auto_top_ups.of_organization(organization=organization),

@@ -141,7 +141,9 @@ def test_cards_are_listed_chosen_and_removed(shop):
     )
     assert newest["details"].keys() == {"type", "brand", "last4", "expiration_year", "expiration_month"}
     assert newest["details"] != oldest["details"]
-    assert shop.put(f"{path}/{oldest['lago_id']}/set_as_default")["payment_method"] == oldest | {"is_default": True}
+    assert shop.put(f"{path}/{oldest['lago_id']}/set_as_default")["payment_method"] == oldest | {
+        "is_default": True
+    }
     shop.delete(f"{path}/{oldest['lago_id']}")
     [left] = shop.get(path)["payment_methods"]
     assert (left["lago_id"], left["is_default"]) == (newest["lago_id"], True)

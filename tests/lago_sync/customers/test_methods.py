@@ -144,7 +144,9 @@ def test_without_a_provider_nothing_is_stored_and_nobody_is_asked(team, lago, se
     with pytest.raises(Conflict, match="no payment provider"):
         methods.page_to_store(organization=team, now=timezone.now())
     linking.ensure_customer(organization=team, now=timezone.now())
-    PaymentMethod.objects.create(lago_id=uuid4(), organization=team, is_default=True, synced_at=timezone.now())
+    PaymentMethod.objects.create(
+        lago_id=uuid4(), organization=team, is_default=True, synced_at=timezone.now()
+    )
     assert not methods.has_default(organization=team)
     before = lago.dump()["requests"]
     assert tasks.refresh_payment_methods() == 0

@@ -162,6 +162,14 @@ class TestWebhooks:
             == "ignored"
         )
 
+    def test_of_an_invoice_that_used_a_credit_note_brings_the_note_too(self, billed):
+        billed.refresh()
+        billed.pay(billed.first.pk)
+        billed.change_plan("enterprise")
+        assert billed.notes() == []
+        mirror.hear(invoice_ids=[uuid_of(billed.at_lago()[-1])], has_note=False, now=billed.now())
+        assert [note.balance_amount_cents for note in billed.notes()] == [0]
+
 
 class TestOverdue:
     def test_are_final_unpaid_invoices_of_plans_past_their_day(self, db):
@@ -184,19 +192,26 @@ class TestOverdue:
     def test_states_in_words_and_as_questions_are_the_same(self, db):
         team, now = orgs.team(), timezone.now()
         past = now.date() - timedelta(days=3)
-        for number, (status, payment, due, overdue, disputed) in enumerate(
-            (status, payment, due, overdue, disputed)
+        for number, (kind, status, payment, due, overdue, disputed) in enumerate(
+            (kind, status, payment, due, overdue, disputed)
+            for kind in ("subscription", "credit")
             for status in ("draft", "finalized", "voided", "pending")
             for payment in ("pending", "succeeded", "failed")
             for due in (past, None)
             for overdue in (True, False)
             for disputed in (True, False)
         ):
-            mirrored(team, f"N-{number:03d}", status=status, payment_status=payment, payment_due_date=due, is_overdue=overdue, is_disputed=disputed)  # fmt: skip
+            mirrored(team, f"N-{number:03d}", invoice_type=kind, status=status, payment_status=payment, payment_due_date=due, is_overdue=overdue, is_disputed=disputed)  # fmt: skip
         for state in State:
             found = listing.of_organization(organization=team, asked=Asked(state=state), now=now)
             assert found.count(), state
             assert {listing.state_of(row, now=now) for row in found} == {state}
+
+    def test_is_no_order_of_credits_that_waits_for_its_payment(self, db):
+        now = timezone.now()
+        row = mirrored(orgs.team(), invoice_type="credit", payment_due_date=now.date() - timedelta(days=9))
+        assert listing.state_of(row, now=now) == State.TO_PAY
+        assert not listing.is_late(row, now=now)
 
 
 class TestCatchingUp:

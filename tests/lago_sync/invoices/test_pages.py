@@ -9,7 +9,17 @@ from django.test import Client
 from django.utils import timezone
 
 from lago_sync import tasks
-from lago_sync.models import HealthCheck, InvoiceDocument, LagoCreditNote, LagoCustomer, LagoInvoice
+from lago_sync.client import circuit
+from lago_sync.errors import LagoUnreachable
+from lago_sync.invoices import listing
+from lago_sync.models import (
+    HealthCheck,
+    InvoiceDocument,
+    LagoCreditNote,
+    LagoCustomer,
+    LagoInvoice,
+    Watermark,
+)
 from orgs.audit.models import AuditEvent
 from orgs.models import Organization
 from tests.billing_portal.dashboards import story
@@ -29,6 +39,7 @@ def text_of(response) -> str:
 def acme(db: None, settings) -> Team:
     settings.LAGO_API_URL = "http://127.0.0.1:9"  # whoever asks it is told that it is away
     settings.LAGO_PAYMENT_PROVIDER = "stripe"
+    circuit.forget()
     return story.acme_with_people()
 
 
@@ -128,6 +139,31 @@ class TestTheList:
         HealthCheck.objects.create(checked_at=timezone.now(), status="unreachable")
         away = text_of(owner.get(LIST))
         assert "The billing engine does not answer right now. This is as of" in away
+
+    def test_says_that_lago_is_away_as_soon_as_it_is_not_asked_any_more(
+        self, owner: Client, team: Organization
+    ):
+        for _ in range(circuit.FAILURES["api"]):
+            with pytest.raises(LagoUnreachable), circuit.passing("customers"):
+                raise LagoUnreachable("Lago cannot be reached.")
+        assert "The billing engine does not answer right now" in text_of(owner.get(LIST))
+        circuit.forget()
+        assert "does not answer" not in text_of(owner.get(LIST))
+
+    def test_is_as_of_when_the_poll_last_read_the_invoices(self, team: Organization):
+        own = listing.as_of(organization=team)
+        Watermark.objects.create(name="invoices", ran_at=own - timedelta(minutes=1))
+        assert listing.as_of(organization=team) == own
+        Watermark.objects.update(ran_at=own + timedelta(minutes=9))
+        assert listing.as_of(organization=team) == own + timedelta(minutes=9)
+        LagoCustomer.objects.update(invoices_synced_at=None)
+        assert listing.as_of(organization=team) is None
+
+    def test_of_one_day_is_in_the_order_of_the_numbers(self, owner: Client, team: Organization):
+        for number in (2, 4, 1, 3, 5):
+            mirrored(team, f"ACM-00{number}")
+        shown = re.findall(r">(ACM-\d+)<", owner.get(LIST).content.decode())
+        assert shown == ["ACM-005", "ACM-004", "ACM-003", "ACM-002", "ACM-001"]
 
 
 class TestAnInvoice:

@@ -100,7 +100,9 @@ def test_its_invoice_is_a_link_once_it_is_mirrored(acme: Team, owner: Client):
     page = owner.get(page_of(purchase))
     assert "ACM-001" in text_of(page)
     assert href not in page.content.decode()
-    mirrored(acme.organization, lago_id=purchase.invoice_id, invoice_type="credit", payment_status="succeeded")
+    mirrored(
+        acme.organization, lago_id=purchase.invoice_id, invoice_type="credit", payment_status="succeeded"
+    )
     assert href in owner.get(page_of(purchase)).content.decode()
 
 

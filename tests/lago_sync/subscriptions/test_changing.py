@@ -11,6 +11,7 @@ from kit.errors import Conflict, InvalidRequest, NotFound
 from lago_sync import tasks
 from lago_sync.client import circuit
 from lago_sync.client import subscriptions as at_lago
+from lago_sync.invoices import mirror as invoices
 from lago_sync.models import LagoSubscription, PlanChange
 from lago_sync.subscriptions import changes, changing, plans, prices
 from orgs import organizations, subscriptions
@@ -233,6 +234,23 @@ class TestLagoInTrouble:
         assert team.changes() == [("cancel", "refused")]
         assert team.row.ending_at is None
         assert Notice.objects.filter(title__endswith="was not changed").exists()
+
+    def test_is_refused_where_a_renewal_used_the_credit_note_that_was_counted_on(self, team):
+        team.subscribe("starter_yearly")
+        team.lago.pay(team.invoices()[0]["lago_id"])
+        team.lago.drain()
+        team.refresh()
+        team.change("professional")
+        invoices.refresh(organization=team.org, now=team.now)
+        for moment in ("2026-05-01T01:00:00Z", "2026-06-01T01:00:00Z"):  # nobody hears of the notes
+            team.move_to(moment)
+            team.refresh()
+        price, billed = team.preview("enterprise"), team.invoices()
+        assert price.balance_cents > 0
+        with pytest.raises(changing.ChangeRefused, match="The price has changed"):
+            team.change("enterprise", confirmed_due_cents=price.due_cents)
+        assert team.invoices() == billed
+        assert team.preview("enterprise").due_cents > price.due_cents
 
     def test_of_two_organizations_of_one_owner_that_start_a_trial_at_once_one_gets_it(
         self, team, monkeypatch

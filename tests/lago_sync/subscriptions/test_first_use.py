@@ -41,8 +41,9 @@ def workers(team):
 
 def test_end_in_one_customer_one_wallet_and_one_subscription(lago, team):
     outcomes = Counter(type(one) for one in race(*workers(team)))
-    assert outcomes[type(None)] == 1
-    assert outcomes[TryAgain] + outcomes[plans.SubscriptionExists] == 7
+    assert 1 <= outcomes[type(None)] <= 4  # who asked for the same plan may find it started
+    assert outcomes[type(None)] + outcomes[TryAgain] + outcomes[plans.SubscriptionExists] == 8
+    assert lago.requested("POST", "/api/v1/subscriptions") == 1
     rows = lago.dump()
     assert [len(rows[name]) for name in ("customer", "wallet", "subscription")] == [1, 1, 1]
     assert LagoCustomer.objects.get().wallet_id is not None
@@ -50,7 +51,7 @@ def test_end_in_one_customer_one_wallet_and_one_subscription(lago, team):
 
 
 def test_without_the_lease_lago_would_take_the_second_plan_for_a_change(lago, team, monkeypatch):
-    monkeypatch.setattr(plans, "_lease", lambda *_: nullcontext())
+    monkeypatch.setattr(plans, "_lease", lambda *_: nullcontext(plans._Lease()))
     looked, start = Barrier(8), plans._start
 
     def when_all_have_looked(*given):

@@ -1,15 +1,18 @@
 """The plan on pages: every state, the exact price before a change, a second look before the end, and no price but the shown one."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from django.db import transaction
 from django.test import Client
 
-from lago_sync.models import HealthCheck, LagoInvoice, LagoPlan, PlanChange
+from lago_sync.client import circuit
+from lago_sync.invoices import mirror as invoices
+from lago_sync.models import HealthCheck, LagoInvoice, LagoPlan, PaymentMethod, PlanChange
 from orgs import organizations, subscriptions
 from orgs.audit.events import SYSTEM
+from orgs.models import Organization
 from tests.factories import orgs as make
 from tests.lago_sync.subscriptions import story
 
@@ -97,12 +100,58 @@ class TestThePage:
     def test_answers_while_lago_is_away_and_says_from_when(self, team, page, settings):
         team.subscribe()
         settings.LAGO_API_URL = "http://127.0.0.1:9"
+        circuit.forget()
         assert "As of" in text_of(page())
         HealthCheck.objects.create(checked_at=team.now, status="unreachable")
         assert "The billing engine does not answer right now" in text_of(page())
         assert "To pay now $30.00" in text_of(page("change/?plan=professional"))
         LagoPlan.objects.all().delete()
         assert "No plan is offered here" in text_of(page())
+
+    def test_says_which_invoice_is_to_be_paid_before_its_credits_come(self, team, page, settings):
+        team.subscribe()
+        invoices.refresh(organization=team.org, now=team.now)
+        [owed] = LagoInvoice.objects.all()
+        shown = page()
+        said = f"Invoice {owed.number}, $19.00, is to be paid. The included credits come when it is paid. Pay"
+        assert said in text_of(shown).replace(" , ", ", ")
+        assert f"/invoices/{owed.pk}/" in shown.content.decode()
+        settings.LAGO_PAYMENT_PROVIDER = "stripe"
+        PaymentMethod.objects.create(lago_id="33333333-3333-4333-8333-333333333333", organization=team.org, is_default=True, synced_at=team.now)  # fmt: skip
+        assert "The stored card is being charged for it." in text_of(page())
+        LagoInvoice.objects.update(payment_status="failed")
+        assert "The payment was declined." in text_of(page())
+        team.lago.pay(str(owed.pk))
+        invoices.refresh(organization=team.org, now=team.now + timedelta(seconds=1))
+        assert "is to be paid" not in text_of(page())
+
+    @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "UTC"])
+    def test_names_the_days_that_the_invoice_names_in_every_zone(self, team, page, zone):
+        row = team.subscribe("professional")
+        Organization.objects.filter(pk=team.org.pk).update(time_zone=zone)
+        first, last = row.period_start.astimezone(UTC), row.period_end.astimezone(UTC)
+        said = text_of(page())
+        assert f"{first:%-d %b %Y} – {last:%-d %b %Y}" in said
+        assert f"Renews after {last:%-d %B %Y}" in said
+        following = last + timedelta(seconds=1)
+        assert f"Change on {following:%-d %B %Y}" in text_of(page("change/?plan=starter"))
+
+    def test_offers_by_the_month_before_by_the_year(self, page):
+        said = text_of(page()).partition("Paid in advance")[2]
+        places = [said.index(f" {name} ") for name in ("Starter", "Starter, yearly", "Professional", "Professional, yearly", "Enterprise", "Enterprise, yearly")]  # fmt: skip
+        assert places == sorted(places)
+
+    def test_speaks_of_no_seats_where_there_is_one_member_for_ever(self, team, page):
+        team.subscribe()
+        assert text_of(page()).count("Seats") == 2
+        assert "Seats" in text_of(page("change/?plan=professional"))
+        Organization.objects.filter(pk=team.org.pk).update(kind="personal", personal_of=team.owner)
+        for path in ("", "change/?plan=professional"):
+            assert "seats" not in text_of(page(path)).lower()
+
+    def test_does_not_promise_the_credits_of_a_trial_each_month(self, page):
+        assert "Included credits a month" not in text_of(page("change/?plan=trial"))
+        assert "Included credits a month" in text_of(page("change/?plan=starter"))
 
     def test_only_who_may_buy_sees_it(self, team):
         for who, status in ((make.member(team.org).user, 403), (make.user(), 404)):
@@ -169,8 +218,8 @@ class TestChanging:
         form = form_of(page("change/?plan=professional"))
         settings.LAGO_API_URL = "http://127.0.0.1:9"
         said = text_of(page("change/", 503, **form))
-        assert "The change is recorded" in said
         assert "A change is on its way" in said
+        assert "The change is recorded" not in said  # one notice says it
 
     def test_what_cannot_be_chosen_is_said_on_the_page(self, team, page):
         team.subscribe("starter")

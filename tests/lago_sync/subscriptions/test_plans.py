@@ -8,10 +8,10 @@ from django.db import transaction
 from kit.errors import TryAgain, ValidationError
 from lago_sync.client import subscriptions as at_lago
 from lago_sync.customers import linking
-from lago_sync.errors import LagoUnavailable, PurchasesStopped
+from lago_sync.errors import LagoUnavailable, LagoUnreachable, PurchasesStopped
 from lago_sync.models import LagoCustomer, LagoSubscription
 from lago_sync.setup import guard, installing
-from lago_sync.subscriptions import mirror, plans
+from lago_sync.subscriptions import mirror, plans, prices
 from orgs import organizations, subscriptions
 from orgs.audit.events import SYSTEM
 from orgs.audit.models import AuditEvent
@@ -177,6 +177,78 @@ class TestSubscribe:
         installed.advance(181)
         assert subscribe(installed, team).plan_code == "starter"
         assert LagoCustomer.objects.get().subscribing_until is None
+
+    def test_where_the_answer_was_lost_no_other_plan_is_asked_for_until_the_lease_is_over(
+        self, installed, team
+    ):
+        """Lago may still make the first one, and would take the second for a change of it."""
+        installed.faults({"method": "POST", "path": "subscriptions", "times": 2, "drop": True, "after_commit": False})  # fmt: skip
+        with pytest.raises(LagoUnavailable):
+            subscribe(installed, team, "starter")
+        asked = installed.requested("POST", "/api/v1/subscriptions")
+        with pytest.raises(TryAgain):
+            subscribe(installed, team, "professional")
+        assert installed.requested("POST", "/api/v1/subscriptions") == asked
+        installed.advance(181)
+        assert subscribe(installed, team, "professional").plan_code == "professional"
+        assert len(installed.dump()["subscription"]) == 1
+
+    def test_that_did_not_reach_lago_is_waited_for_by_nobody(self, installed, team, monkeypatch):
+        def unreachable(_fields):
+            raise LagoUnreachable("Lago cannot be reached.")
+
+        with monkeypatch.context() as away:
+            away.setattr(at_lago, "create", unreachable)
+            with pytest.raises(LagoUnreachable):
+                subscribe(installed, team)
+        assert subscribe(installed, team, "professional").plan_code == "professional"
+
+    def test_is_seen_though_somebody_looked_after_it_was_asked_for(self, installed, team, monkeypatch):
+        """A webhook of the plan that ended comes while the next one is being started."""
+        subscribe(installed, team)
+        plans.end(organization=team, now=now(installed), by=SYSTEM)
+        installed.drain()
+        installed.advance(60)
+        began, original = now(installed), at_lago.create
+
+        def somebody_looks(fields):
+            plans.look(organization=team, now=began + timedelta(milliseconds=1), by=SYSTEM)
+            return original(fields)
+
+        monkeypatch.setattr(at_lago, "create", somebody_looks)
+        row = plans.subscribe(organization=team, plan_code="professional", by=SYSTEM, now=began)
+        assert (row.plan_code, fact(team).plan.code) == ("professional", "professional")
+
+    def test_that_lago_does_not_show_yet_is_looked_for_again_and_then_asked_for_again(
+        self, installed, team, monkeypatch
+    ):
+        shown, looks = at_lago.of_customer, []
+
+        def late(public_id, *, statuses):
+            looks.append(public_id)
+            return iter(()) if len(looks) < 7 else shown(public_id, statuses=statuses)
+
+        monkeypatch.setattr(at_lago, "of_customer", late)
+        monkeypatch.setattr(plans, "_LOOKS_AFTER", (0.0, 0.0, 0.0))
+        with pytest.raises(TryAgain):
+            subscribe(installed, team)
+        assert len(looks) == 4  # one before, three after
+        assert subscribe(installed, team).plan_code == "starter"
+        assert len(installed.dump()["subscription"]) == 1
+
+    def test_for_a_price_that_a_credit_note_changed_meanwhile_is_refused(self, installed, team):
+        row = subscribe(installed, team, "professional")
+        installed.drain()
+        [invoice] = installed.dump()["invoice"]
+        installed.pay(invoice["id"])
+        ended = installed.api("DELETE", f"subscriptions/{row.external_id}", params={"on_termination_credit_note": "credit"})  # fmt: skip
+        assert ended.status_code == 200
+        installed.drain()
+        refresh(installed, team)
+        with pytest.raises(prices.PriceChanged) as changed:
+            subscribe(installed, team, "starter", confirmed_due_cents=1900)
+        assert changed.value.price.due_cents == 0
+        assert fact(team) is None
 
     def test_where_lago_is_away_nothing_is_kept(self, installed, team, settings):
         settings.LAGO_API_URL = "http://127.0.0.1:9"
