@@ -152,6 +152,7 @@ class TestTheList:
 
     def test_is_as_of_when_the_poll_last_read_the_invoices(self, team: Organization):
         own = listing.as_of(organization=team)
+        assert own is not None
         Watermark.objects.create(name="invoices", ran_at=own - timedelta(minutes=1))
         assert listing.as_of(organization=team) == own
         Watermark.objects.update(ran_at=own + timedelta(minutes=9))
