@@ -93,7 +93,9 @@ def subscribe(
     SubscriptionExists. Lago takes the same external id and plan twice for one, so a second call after a crash ends in one
     subscription; another plan it would take for a change, so one request at a time talks to Lago, by a lease, which runs
     out by itself where the answer was lost. Raises ValidationError (plan_code, billing_time), SubscriptionExists,
-    TrialUsed, TryAgain while another request is at it or Lago does not show it yet, OrganizationSuspended, PriceChanged where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable, LagoRefused.
+    TrialUsed, TryAgain while another request is at it or Lago does not show it yet, OrganizationSuspended, PriceChanged
+    where the amount is not the one that was confirmed, PurchasesStopped for a plan that bills usage, LagoUnavailable,
+    LagoRefused.
     """
     if billing_time not in BILLING_TIMES:
         raise ValidationError(billing_time=f"One of {', '.join(BILLING_TIMES)} is expected.")
