@@ -34,10 +34,12 @@ def _laws_hold(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     from credits.ledger import reconcile
     from credits.limits import refusals
+    from lago_sync.client import circuit
     from orgs.models import Organization
 
     request.getfixturevalue("_django_db_helper")  # torn down after this one, so the rows are still there
     _bring_back_migrated_rows()
+    circuit.forget()  # what a test before asked of a Lago that was away
     yield
     refusals.forget()  # their rows go with the test, and at the end there is no database to write to
     if request.node.get_closest_marker("breaks_the_ledger"):

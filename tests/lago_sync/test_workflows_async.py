@@ -44,6 +44,7 @@ def test_every_call_can_be_awaited_in_a_running_loop(lago, settings):  # noqa: F
         changed = await aio.change_plan("org_new", "professional")
         assert changed["external_id"] == started["external_id"]
         assert (await aio.get_subscription("org_new"))["plan_code"] == "professional"
+        await sync_to_async(lago.drain)()
         assert len(await aio.get_invoices("org_new", limit=5, fresh=True)) == 2
         assert (await aio.terminate_subscription("org_new"))["status"] == "terminated"
         assert await aio.get_customer("org_unknown") is None
