@@ -15,11 +15,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from billing_portal.celery import app
 from billing_portal.embedded.places import PROJECT
 from billing_portal.settings import connections
 from lago_sync.setup import installing
 from lago_sync.subscriptions import catalogue
+from tests.factories.broker import jobs_go_to
 from tests.factories.lago import Sandbox
 
 STARTS_WITHIN = 30.0  # seconds
@@ -34,11 +34,8 @@ def portal(live_server: Any, lago: Sandbox, settings: Any, tmp_path: Path) -> It
     broker = connections.redis(os.environ["TEST_REDIS_URL"], number=number)["broker"]
     installing.install(webhook_url=f"{live_server.url}/webhooks/lago", now=timezone.now())
     catalogue.refresh(now=timezone.now())
-    before = app.conf.broker_url
-    app.conf.update(broker_url=broker)
-    with worker(lago, number=number, folder=tmp_path):
+    with jobs_go_to(broker), worker(lago, number=number, folder=tmp_path):
         yield lago
-    app.conf.update(broker_url=before)
 
 
 @contextmanager

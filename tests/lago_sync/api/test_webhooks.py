@@ -14,6 +14,7 @@ from django.utils import timezone
 from lago_sync import tasks
 from lago_sync.inbox import handling
 from lago_sync.models import WebhookMessage
+from tests.factories.broker import jobs_go_to
 from tests.lago_sync.inbox.messages import KEY, VECTOR, VECTOR_SIGNATURE, headers, message, send, signed
 
 pytestmark = pytest.mark.django_db
@@ -51,15 +52,9 @@ def test_it_is_handed_to_a_worker_once_it_is_committed(nobody_works, django_capt
     assert nobody_works == [WebhookMessage.objects.get().pk]
 
 
-def test_without_a_broker_it_is_stored_and_answered_as_ever(
-    monkeypatch, settings, django_capture_on_commit_callbacks
-):
-    from celery import current_app
-
-    monkeypatch.setattr(current_app.conf, "broker_url", "redis://127.0.0.1:1/0")
-    monkeypatch.setattr(current_app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
+def test_without_a_broker_it_is_stored_and_answered_as_ever(django_capture_on_commit_callbacks):
     started = time.monotonic()
-    with django_capture_on_commit_callbacks(execute=True):
+    with jobs_go_to("redis://127.0.0.1:1/0"), django_capture_on_commit_callbacks(execute=True):
         assert send(BODY).status_code == 200
     assert WebhookMessage.objects.count() == 1
     assert time.monotonic() - started < 5

@@ -3,11 +3,11 @@
 import time
 
 import pytest
-from celery import current_app
 from django.utils import timezone
 
 from lago_sync import tasks
 from lago_sync.models import Purchase
+from tests.factories.broker import jobs_go_to
 
 pytestmark = pytest.mark.django_db
 
@@ -22,10 +22,10 @@ def test_advances_one_purchase_and_what_is_due(shop):
 
 
 @pytest.mark.parametrize("broker", ["redis+socket:///tmp/no-such.sock", "redis://127.0.0.1:9/0"])
-def test_a_broker_that_is_away_is_only_said_and_at_once(shop, monkeypatch, broker, caplog):
-    monkeypatch.setattr(current_app.conf, "broker_write_url", broker)
+def test_a_broker_that_is_away_is_only_said_and_at_once(shop, broker, caplog):
     purchase, began = shop.order(), time.monotonic()
-    tasks.enqueue_advance(purchase.pk)
+    with jobs_go_to(broker):
+        tasks.enqueue_advance(purchase.pk)
     assert time.monotonic() - began < 3
     assert "left to the schedule" in caplog.text
     assert tasks.advance_due() == 1
