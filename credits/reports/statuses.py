@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from django.db.models import Q
 
@@ -18,15 +17,6 @@ class AllocationStatus(StrEnum):
     REVOKED = "revoked"
     EXPIRED = "expired"
     OPEN_TO_POOL = "open_to_pool"
-
-
-WORDS: Final = {
-    AllocationStatus.ACTIVE: "Active",
-    AllocationStatus.EXHAUSTED: "Exhausted",
-    AllocationStatus.REVOKED: "Revoked",
-    AllocationStatus.EXPIRED: "Expired",
-    AllocationStatus.OPEN_TO_POOL: "Open to pool",
-}
 
 
 def of(row: Allocation, *, now: datetime) -> AllocationStatus:

@@ -32,7 +32,6 @@ PAID: Final = "succeeded"
 FINALIZED: Final = "finalized"
 DRAFT: Final = "draft"
 PLAN: Final = "subscription"
-CREDITS: Final = "credit"
 _NOT_AS_EXPECTED: Final = (KeyError, TypeError, ValueError, AttributeError)
 _AT_ONCE: Final = 25
 _MOST: Final = 100

@@ -28,11 +28,6 @@ def is_payable(invoice: LagoInvoice) -> bool:
     return invoice.status == mirror.FINALIZED and invoice.total_due_amount_cents > 0
 
 
-def can_retry(invoice: LagoInvoice) -> bool:
-    """Tell whether a stored card can be charged for it again."""
-    return is_payable(invoice) and has_provider() and methods.has_default(organization=invoice.organization)
-
-
 def has_provider() -> bool:
     """Tell whether a payment provider takes money for this portal; without one staff note what was paid."""
     return bool(settings.LAGO_PAYMENT_PROVIDER)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from tests.factories.lago import lago, lago_process  # noqa: F401 - fixtures
@@ -27,6 +29,21 @@ REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile ?? ""}`));
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everybody_is_gone(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let go of the database once nobody else is in it: the live server's last threads close theirs a moment later."""
+    yield
+    until = time.monotonic() + 10
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        while time.monotonic() < until:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            if cursor.fetchone() == (0,):
+                return
+            time.sleep(0.1)
 
 
 @pytest.fixture
