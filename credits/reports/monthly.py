@@ -231,7 +231,7 @@ def _lines(now: Statement, before: Statement) -> list[Line]:
     pairs += [
         ("transferred_in", "Funded by the organization", now.transferred_in, before.transferred_in),
         ("transferred_out", "Returned to the organization", -now.transferred_out, -before.transferred_out),
-        ("moved", "Moved along with members", now.moved, before.moved),
+        ("moved", "Given back after members moved", now.moved, before.moved),
         ("used", "Used", -now.used, -before.used),
         ("expired", "Expired", -now.expired, -before.expired),
         ("withdrawn", "Withdrawn after refunds", -now.withdrawn, -before.withdrawn),

@@ -2,7 +2,8 @@
 
 A statement is exact: opening + what came in − what went out − used = closing, for every pool and so for the organization.
 Each movement counts when it was booked, so that a month that is over does not change. What is held counts as not used.
-Balances of the past are those of now less what was booked since; an allocation belongs to the pool that its entries name.
+Balances of the past are those of now less what was booked since. An allocation belongs to the pool that gave to it last:
+when it moves to another pool, the old one gets back all that it has, held credits too.
 """
 
 from collections import defaultdict
@@ -29,9 +30,10 @@ SIGNED: Final = Case(
 
 @dataclass(slots=True, kw_only=True)
 class Statement:
-    """One account between two instants. All but `moved` are 0 or more; an opening or closing overdraft is below.
+    """One account between two instants. All but `moved` and `used` are 0 or more; an overdraft is a balance below.
 
-    `moved` came (or left, below 0) with members whose allocation moved to another pool while credits of it were held.
+    `used` is less what reversals gave back. `moved` came (or left, below 0) by reversals of what an allocation had paid
+    before it drew on another pool: the credits go on to the pool that they had come from.
     `shares` is the part of `closing` that lies in allocations.
     """
 
@@ -113,7 +115,7 @@ def read(*, organization: Organization, since: datetime, until: datetime) -> dic
     found: dict[int, Statement] = {pk: Statement() for kind, pk in now if kind == "pool"}
     closing = _rewound(now, (one for one in entries if one.at >= until), later)
     opening = _rewound(closing, (one for one in entries if one.at < until), uses)
-    walk = _Walk(found, before, opening)
+    walk = _Walk(found, before)
     walk.through([one for one in entries if one.at < until], uses)
     for (kind, pk), credits in opening.items():
         pool = pk if kind == "pool" else before.get(pk)
@@ -145,10 +147,8 @@ def together(parts: Iterable[Statement]) -> Statement:
 class _Walk:
     """Goes through what was booked in order, and knows from which pool each allocation was at any time."""
 
-    def __init__(
-        self, found: dict[int, Statement], before: Mapping[int, int], opening: Mapping[Ref, Decimal]
-    ) -> None:
-        self.found, self.pool_of, self.balances = found, dict(before), dict(opening)
+    def __init__(self, found: dict[int, Statement], before: Mapping[int, int]) -> None:
+        self.found, self.pool_of = found, dict(before)
 
     def through(self, entries: Iterable[_Entry], uses: Iterable[_Use]) -> None:
         dated = [one for one in uses if one.at is not None]
@@ -165,9 +165,6 @@ class _Walk:
 
     def _entry(self, entry: _Entry) -> None:
         self._follow(entry)
-        for ref, sign in ((entry.source, -1), (entry.target, 1)):
-            if ref is not None:
-                self.balances[ref] = self.balances.get(ref, ZERO) + sign * entry.amount
         account = self._account(entry.target or entry.source)
         if entry.kind == Kind.GRANT:
             account.grants[entry.grant_source] = account.grants.get(entry.grant_source, ZERO) + entry.amount
@@ -180,20 +177,20 @@ class _Walk:
             account.withdrawn += entry.amount
 
     def _follow(self, entry: _Entry) -> None:
-        """Move the allocation, with what it has left, to the pool that the entry names."""
+        """Note which pool gives to the allocation; what a reversal hands back goes to the pool that had paid."""
         allocation, pool = entry.allocation, entry.pool
         if allocation is None or pool is None:
             return
-        was = self.pool_of.get(allocation)
-        if was is not None and was != pool:
-            carried = self.balances.get(("allocation", allocation), ZERO)
-            self.found[was].moved -= carried
-            self.found[pool].moved += carried
-        self.pool_of[allocation] = pool
+        if entry.target == ("allocation", allocation):
+            self.pool_of[allocation] = pool
+            return
+        gives = self.pool_of[allocation]
+        if gives != pool:
+            self.found[gives].moved -= entry.amount
+            self.found[pool].moved += entry.amount
 
     def _use(self, use: _Use) -> None:
         self._account(use.payer).used += use.credits
-        self.balances[use.payer] = self.balances.get(use.payer, ZERO) - use.credits
 
     def _account(self, ref: Ref | None) -> Statement:
         assert ref is not None  # noqa: S101 - every entry has a source or a target
@@ -250,23 +247,13 @@ def _ref(pool: int | None, allocation: int | None) -> Ref | None:
 
 
 def _pools_before(organization: Organization, since: datetime) -> dict[int, int]:
-    """Return the pool that the last entry of each allocation before that instant names."""
-    given = {"target_allocation": OuterRef("pk"), "source_pool__isnull": False}
-    returned = {"source_allocation": OuterRef("pk"), "target_pool__isnull": False}
-
-    def last(wanted: dict[str, Any], column: str) -> Subquery:
-        rows = LedgerEntry.objects.filter(created_at__lt=since, **wanted).order_by("-created_at")
-        return Subquery(rows.values(column)[:1])
-
-    found = Allocation.objects.filter(organization=organization).values_list(
-        "pk", last(given, "created_at"), last(given, "source_pool"), last(returned, "created_at"),
-        last(returned, "target_pool"),
-    )  # fmt: skip
-    return {
-        pk: from_pool if returned_at is None or given_at >= returned_at else to_pool
-        for pk, given_at, from_pool, returned_at, to_pool in found
-        if given_at is not None
-    }
+    """Return the pool that each allocation was last given credits from, before that instant."""
+    given = LedgerEntry.objects.filter(
+        target_allocation=OuterRef("pk"), source_pool__isnull=False, created_at__lt=since
+    ).order_by("-created_at", "-pk")
+    shares = Allocation.objects.filter(organization=organization)
+    found = shares.values_list("pk", Subquery(given.values("source_pool")[:1]))
+    return {pk: pool for pk, pool in found if pool is not None}
 
 
 def _moving(entries: Iterable[_Entry], before: Mapping[int, int]) -> set[int]:

@@ -128,9 +128,6 @@ def test_every_pool_adds_up_and_the_months_join_whatever_happened(seed, monkeypa
     for pool in CreditPool.objects.filter(organization=team):
         assert months[-1][pool.pk].closing == lying_in(pool)
         assert months[0][pool.pk].opening == 0
-    assert any(statement.moved for month in months for statement in month.values()), (
-        "nobody moved with a hold"
-    )
     for month, found in zip((AUGUST, SEPTEMBER, OCTOBER), months, strict=False):
         whole = statements.together(found.values())
         opens, closes = (recounted(team, moment) for moment in month.bounds(team))
@@ -186,6 +183,25 @@ def test_each_kind_of_movement_has_its_line_and_what_is_held_is_not_used():
         closing=Decimal(280),
         shares=Decimal(180),
     )
+
+
+def test_a_reversal_after_a_member_moved_goes_back_to_the_pool_that_had_paid():
+    at("2026-10-02T12:00:00")
+    team = in_vienna(make.team(1000))
+    part = make.department(team, 300)
+    user = make.member(team, 50, department=part)
+    charge = make.charged(team, user, 9)
+    Membership.objects.filter(organization=team, user=user).update(department=None)
+    make.allocate(team, user, 20)
+    make.reversal(charge)
+    own, funded = make.pool(team), make.pool(part)
+    found = of(team, OCTOBER)
+    assert (
+        [found[pool.pk].closing for pool in (own, funded)] == [lying_in(own), lying_in(funded)] == [700, 300]
+    )
+    assert (found[own.pk].moved, found[funded.pk].moved) == (-9, 9)
+    assert [one.expected for one in found.values()] == [one.closing for one in found.values()]
+    assert of(team, Month.read("2026-11"))[funded.pk].opening == 300
 
 
 def test_expiry_withdrawal_debt_and_forgiven_parts_are_in_it():
