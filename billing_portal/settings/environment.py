@@ -50,14 +50,14 @@ class Environment:
     def whole(self, name: str, *, default: int) -> int:
         return self._parsed(name, default, int)
 
-    def words(self, name: str, *, embedded: str | None = None) -> list[str]:
+    def words(self, name: str, *, default: str = "", embedded: str | None = None) -> list[str]:
         """Return a list, separated by commas in the environment; required if DEBUG has to stand in for it."""
-        text = self.text(name, default="" if embedded is None else None, embedded=embedded)
+        text = self.text(name, default=default if embedded is None else None, embedded=embedded)
         return [word.strip() for word in text.split(",") if word.strip()]
 
-    def networks(self, name: str) -> list[str]:
-        """Return addresses and networks, separated by commas; empty where it is not set."""
-        found = self.words(name)
+    def networks(self, name: str, *, default: str = "") -> list[str]:
+        """Return addresses and networks, separated by commas."""
+        found = self.words(name, default=default)
         for word in found:
             try:
                 ip_network(word, strict=False)

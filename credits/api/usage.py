@@ -1,11 +1,9 @@
 """The hot path: what gateways call before and after each request (contract.md §4.2). One domain call a view."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,6 +25,7 @@ from credits.ledger.commands import (
 from credits.ledger.keys import IdempotencyConflict
 from credits.ledger.standing import NotAMember
 from kit.errors import DomainError, NotFound, ValidationError
+from kit.rest.negotiation import OnlyJSON
 from kit.rest.parsing import body_of
 from kit.rest.schema import operation
 from orgs.access import keys, permissions
@@ -36,15 +35,6 @@ from orgs.models import AccessKey
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _PERSONS: Final = frozenset({SESSION, AccessKey.Kind.PERSONAL})
 _REFUSALS: Final = (400, 402, 403, 404, 409, 413, 415, 422, 429, 503)
-
-
-class OnlyJSON(DefaultContentNegotiation):
-    """Answers are JSON whatever `Accept` says; what comes in must still say that it is JSON (415)."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return next(iter(renderers)), "application/json"
 
 
 class UsageView(APIView):
