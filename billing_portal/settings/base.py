@@ -32,9 +32,7 @@ SITE_URL = env.text("SITE_URL", embedded=f"http://127.0.0.1:{ports.portal()}").r
 ENVIRONMENT = env.text("ENVIRONMENT", default="development" if DEBUG else "production")
 PORTAL_NAME = env.text("PORTAL_NAME", default="Billing Portal")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # addresses or networks; empty: X-Forwarded-* is ignored
-METRICS_ALLOWED_IPS = env.networks(  # addresses or networks that read /metrics without a key
-    "METRICS_ALLOWED_IPS", default="127.0.0.1,::1" if DEBUG else ""
-)
+METRICS_ALLOWED_IPS = env.networks("METRICS_ALLOWED_IPS", default="127.0.0.1,::1" if DEBUG else "")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 CREDITS_PER_CURRENCY_UNIT = env.whole("CREDITS_PER_CURRENCY_UNIT", default=100)
