@@ -187,6 +187,14 @@ class LedgerMachine(RuleBasedStateMachine):
         place = self.place_of_hold(which)
         self.end("capture", which, Cost("credits", self.books.holds[place].credits))
 
+    @precondition(lambda self: self.books.holds)
+    @rule(which=latest, cost=real_costs, beyond=st.sampled_from([-60, 60]))
+    def capture_long_after_its_end(self, which, cost, beyond):
+        """A minute before and after a capture is too late."""
+        too_late = self.books.holds[self.place_of_hold(which)].expires_at + spending.LATE
+        self.move_the_clock(max(0, (too_late - self.books.now) // SECOND + beyond))
+        self.end("capture", which, cost)
+
     @precondition(lambda self: any(one.captured_with for one in self.books.holds))
     @rule(which=latest)
     def capture_again(self, which):
