@@ -151,14 +151,14 @@ def enqueue_invoice(invoice_id: UUID) -> None:
 
 
 @shared_task(name="lago_sync.tasks.tell_paid", soft_time_limit=150, time_limit=180)
-def tell_paid(invoice_id: str) -> None:
-    """Tell Lago of an invoice that staff marked as paid."""
-    payments.tell_paid(invoice_id=UUID(invoice_id), now=timezone.now())
+def tell_paid() -> int:
+    """Tell Lago of invoices that staff marked as paid."""
+    return payments.tell_paid(now=timezone.now())
 
 
-def enqueue_tell_paid(invoice_id: UUID) -> None:
-    """Have Lago told that an invoice is paid; what did not reach it, staff mark again."""
-    enqueue(tell_paid, str(invoice_id))
+def enqueue_tell_paid() -> None:
+    """Have Lago told of invoices that were marked as paid now; without the broker the schedule does it."""
+    enqueue(tell_paid)
 
 
 def enqueue_document(invoice_id: UUID) -> None:

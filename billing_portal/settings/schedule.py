@@ -47,6 +47,11 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "tell-paid": {
+        "task": "lago_sync.tasks.tell_paid",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
     "top-up-low-pools": {
         "task": "lago_sync.tasks.top_up_low_pools",
         "schedule": timedelta(seconds=30),

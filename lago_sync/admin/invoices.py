@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from credits.admin.acting import Act, ActingAdmin
 from kit.admin import ReadOnlyAdmin
@@ -65,8 +66,8 @@ class LagoInvoiceAdmin(ActingAdmin[LagoInvoice]):
         by = actor(request)
 
         def mark(one: LagoInvoice, given: dict[str, Any]) -> None:
-            payments.mark_paid(invoice=one, by=by, **given)
-            transaction.on_commit(lambda: tasks.enqueue_tell_paid(one.pk))
+            payments.mark_paid(invoice=one, by=by, now=timezone.now(), **given)
+            transaction.on_commit(tasks.enqueue_tell_paid)
 
         return self.ask_and_do(request, _MARK_PAID, chosen.select_related("organization"), mark, names=_named)
 

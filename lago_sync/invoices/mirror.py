@@ -231,7 +231,15 @@ def _write(organization: Organization, lago_id: UUID, values: dict[str, Any], at
 
 def _ours(row: LagoInvoice) -> dict[str, Any]:
     """Return what only the portal knows of an invoice."""
-    names = ("payment_url", "mail", "mail_due_at", "mail_attempts", "mailed_at", "mailed_to")
+    names = (
+        "payment_url",
+        "mail",
+        "mail_due_at",
+        "mail_attempts",
+        "mailed_at",
+        "mailed_to",
+        "paid_to_tell_since",
+    )
     return {name: getattr(row, name) for name in names}
 
 

@@ -1,7 +1,7 @@
 """Paying an invoice: the provider's page for it, and charging the stored card again."""
 
+import logging
 from datetime import datetime
-from uuid import UUID
 
 from django.conf import settings
 
@@ -13,8 +13,11 @@ from lago_sync.errors import LagoRefused, LagoUnavailable
 from lago_sync.invoices import mirror
 from lago_sync.models import LagoInvoice, Purchase
 from orgs.audit import events
-from orgs.audit.events import Actor
+from orgs.audit.events import SYSTEM, Actor
 
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 25
 _LONGEST: int = 2000
 _BUSY = "payment_processor_is_currently_handling_payment"
 
@@ -71,12 +74,18 @@ def retry(*, invoice: LagoInvoice, by: Actor, now: datetime) -> LagoInvoice:
 
 
 def mark_paid(
-    *, invoice: LagoInvoice, reference: str, reason: str, by: Actor, beside_provider: bool = False
+    *,
+    invoice: LagoInvoice,
+    reference: str,
+    reason: str,
+    by: Actor,
+    now: datetime,
+    beside_provider: bool = False,
 ) -> LagoInvoice:
     """Note who says that an invoice was paid, where the money is and why; `tell_paid` then tells Lago, once this is committed.
 
-    `beside_provider` says that it was paid past the payment provider that there is. May be noted again where Lago did not
-    hear of it. Raises Conflict for one that has nothing to pay, or is of a purchase, which has its own mark.
+    `beside_provider` says that it was paid past the payment provider that there is. Raises Conflict for one that has
+    nothing to pay, that was marked and not yet told, or that is of a purchase, which has its own mark.
     """
     transactions.require()
     locked = LagoInvoice.objects.select_for_update(no_key=True, of=("self",)).get(pk=invoice.pk)
@@ -86,6 +95,10 @@ def mark_paid(
         raise NotPayable("There is nothing to pay of this invoice.")
     if has_provider() and not beside_provider:
         raise Conflict("There is a payment provider; say that this was paid past it.")
+    if locked.paid_to_tell_since is not None:
+        raise Conflict("This invoice was marked as paid; Lago is being told.")
+    locked.paid_to_tell_since = now
+    locked.save(update_fields=["paid_to_tell_since"])
     events.record(
         organization=invoice.organization.public_id,
         by=by,
@@ -97,13 +110,42 @@ def mark_paid(
     return locked
 
 
-def tell_paid(*, invoice_id: UUID, now: datetime) -> LagoInvoice | None:
-    """Have Lago take an invoice for paid and look at it again; a repeat is harmless. Asks Lago.
+def tell_paid(*, now: datetime) -> int:
+    """Have Lago take for paid what staff marked, the oldest first, and return how many it took. Asks Lago.
 
-    Raises LagoUnavailable; LagoRefused for one that was voided.
+    A repeat is harmless, so a mark stands until Lago's answer is in the mirror. Where Lago is away the next run goes on;
+    what it refuses (it was voided) is in the audit log.
     """
-    invoices.update(str(invoice_id), {"payment_status": "succeeded"})
-    return mirror.refresh_one(invoice_id=invoice_id, now=now)
+    waiting = LagoInvoice.objects.select_related("organization").filter(paid_to_tell_since__isnull=False)
+    count = 0
+    for invoice in waiting.order_by("paid_to_tell_since")[:_AT_ONCE]:
+        try:
+            count += _tell_paid(invoice, now)
+        except LagoUnavailable as error:
+            logger.warning("invoice %s is still to be told as paid: %s", invoice.number, error.message)
+            break
+    return count
+
+
+def _tell_paid(invoice: LagoInvoice, now: datetime) -> bool:
+    refused = ""
+    try:
+        invoices.update(str(invoice.pk), {"payment_status": "succeeded"})
+    except LagoRefused as refusal:
+        refused = refusal.lago_code or refusal.message
+    mirror.refresh_one(invoice_id=invoice.pk, now=now)
+    with transactions.durable():
+        told = LagoInvoice.objects.filter(pk=invoice.pk, paid_to_tell_since__isnull=False)
+        is_first = bool(told.update(paid_to_tell_since=None))
+        if refused and is_first:
+            events.record(
+                organization=invoice.organization.public_id,
+                by=SYSTEM,
+                action="invoice.mark_refused",
+                target=str(invoice.pk),
+                after={"number": invoice.number, "lago": refused},
+            )
+    return is_first and not refused
 
 
 def _require_payable(invoice: LagoInvoice) -> None:

@@ -178,6 +178,14 @@ class Migration(migrations.Migration):
                 ("mail_attempts", models.PositiveSmallIntegerField(default=0)),
                 ("mailed_at", models.DateTimeField(blank=True, null=True)),
                 ("mailed_to", models.CharField(blank=True, max_length=254)),
+                (
+                    "paid_to_tell_since",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="staff marked it as paid, and Lago has not confirmed it yet",
+                        null=True,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -824,6 +832,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="lagoinvoice",
             index=models.Index(fields=["number"], name="lago_invoice_by_number"),
+        ),
+        migrations.AddIndex(
+            model_name="lagoinvoice",
+            index=models.Index(
+                condition=models.Q(("paid_to_tell_since__isnull", False)),
+                fields=["paid_to_tell_since"],
+                name="lago_invoice_paid_to_tell",
+            ),
         ),
         migrations.AddConstraint(
             model_name="lagoinvoice",

@@ -43,6 +43,9 @@ class LagoInvoice(models.Model):
     mail_attempts = models.PositiveSmallIntegerField(default=0)
     mailed_at = models.DateTimeField(null=True, blank=True)
     mailed_to = models.CharField(max_length=254, blank=True)
+    paid_to_tell_since = models.DateTimeField(
+        null=True, blank=True, help_text="staff marked it as paid, and Lago has not confirmed it yet"
+    )
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -66,6 +69,11 @@ class LagoInvoice(models.Model):
                 name="lago_invoice_unpaid_by_sync",
             ),
             models.Index(fields=["number"], name="lago_invoice_by_number"),
+            models.Index(
+                fields=["paid_to_tell_since"],
+                condition=Q(paid_to_tell_since__isnull=False),
+                name="lago_invoice_paid_to_tell",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from django.utils import timezone
 from kit import transactions
 from kit.errors import Conflict
 from lago_sync import tasks
+from lago_sync.client import circuit
 from lago_sync.errors import LagoUnavailable
 from lago_sync.invoices import mirror, payments
 from lago_sync.invoices.payments import NotPayable
@@ -15,10 +16,12 @@ from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent
 from orgs.models import PlanFee
 from tests.factories import orgs
+from tests.factories.broker import jobs_go_to
 from tests.lago_sync.purchases.story import Shop
 
 pytestmark = pytest.mark.django_db
 OLIVE = Actor(kind="user", public_id="usr_olive")
+MARKING = {"action": "mark_paid", "apply": "1", "reference": "t", "reason": "r"}
 
 
 @pytest.fixture
@@ -95,7 +98,12 @@ class TestMarkingAsPaid:
     """Money that came past Lago: noted with who, where and why, then Lago is told, and its answer counts."""
 
     def marked(self, billed, row, **given):
-        terms = {"reference": "transfer 77", "reason": "Bank statement of 3 May", "by": OLIVE} | given
+        terms = {
+            "reference": "transfer 77",
+            "reason": "Bank statement of 3 May",
+            "by": OLIVE,
+            "now": timezone.now(),
+        } | given
         with transactions.durable():
             return payments.mark_paid(invoice=row, **terms)
 
@@ -104,8 +112,9 @@ class TestMarkingAsPaid:
         row = unpaid.first
         self.marked(unpaid, row)
         assert unpaid.first.payment_status == "pending", "Lago has not confirmed it"
-        tasks.tell_paid(str(row.pk))
-        tasks.tell_paid(str(row.pk))
+        with pytest.raises(Conflict, match="Lago is being told"):
+            self.marked(unpaid, row)
+        assert (tasks.tell_paid(), tasks.tell_paid()) == (1, 0)
         assert unpaid.first.payment_status == "succeeded"
         assert unpaid.first.total_due_amount_cents == 0, "Lago keeps it as due where it was marked by hand"
         plans.refresh(organization=unpaid.organization, now=unpaid.now())
@@ -119,20 +128,42 @@ class TestMarkingAsPaid:
         with pytest.raises(NotPayable):
             self.marked(unpaid, unpaid.first)
 
+    def test_stands_until_lago_confirms_it_whoever_is_away(
+        self, unpaid, settings, django_capture_on_commit_callbacks
+    ):
+        settings.LAGO_PAYMENT_PROVIDER = ""
+        staff = Client()
+        staff.force_login(orgs.system_admin())
+        with jobs_go_to("redis://127.0.0.1:1/0"), django_capture_on_commit_callbacks(execute=True):
+            staff.post(
+                "/admin/lago_sync/lagoinvoice/", MARKING | {"_selected_action": [str(unpaid.first.pk)]}
+            )
+        unpaid.lago.faults({"method": "PUT", "path": "/invoices/", "status": 503, "times": 50})
+        assert tasks.tell_paid() == 0
+        unpaid.refresh()
+        assert unpaid.first.paid_to_tell_since is not None, "a look at Lago takes no mark away"
+        unpaid.lago.faults()
+        circuit.forget()
+        assert tasks.tell_paid() == 1
+        assert (unpaid.first.payment_status, unpaid.first.paid_to_tell_since) == ("succeeded", None)
+
+    def test_what_lago_refuses_is_said_once_and_not_tried_for_ever(self, unpaid, settings):
+        settings.LAGO_PAYMENT_PROVIDER = ""
+        row = unpaid.first
+        self.marked(unpaid, row)
+        unpaid.lago.void(str(row.pk))
+        assert (tasks.tell_paid(), tasks.tell_paid()) == (0, 0)
+        assert (unpaid.first.status, unpaid.first.paid_to_tell_since) == ("voided", None)
+        assert AuditEvent.objects.get(action="invoice.mark_refused").after["number"] == row.number
+
     def test_is_done_by_staff_in_the_admin_and_beside_a_provider_only_where_that_is_said(
         self, unpaid, monkeypatch, django_capture_on_commit_callbacks
     ):
         told, row = [], unpaid.first
-        monkeypatch.setattr(tasks, "enqueue_tell_paid", told.append)
+        monkeypatch.setattr(tasks, "enqueue_tell_paid", lambda: told.append(row.pk))
         staff = Client()
         staff.force_login(orgs.system_admin())
-        form = {
-            "action": "mark_paid",
-            "_selected_action": [str(row.pk)],
-            "apply": "1",
-            "reference": "t",
-            "reason": "r",
-        }
+        form = MARKING | {"_selected_action": [str(row.pk)]}
         path = "/admin/lago_sync/lagoinvoice/"
         for more, expected in (({}, []), ({"beside_provider": "on"}, [row.pk])):
             with django_capture_on_commit_callbacks(execute=True):
