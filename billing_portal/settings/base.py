@@ -52,6 +52,9 @@ LAGO_API_URL = env.text("LAGO_API_URL", embedded=sandbox.url())
 # During a rotation two keys, separated by a comma, the new one first; so also for webhooks.
 LAGO_API_KEY = env.text("LAGO_API_KEY", embedded=sandbox.API_KEY if LAGO_IS_SANDBOX else "")
 LAGO_PUBLIC_URL = env.text("LAGO_PUBLIC_URL", default="").rstrip("/")  # where people reach Lago's own pages
+LAGO_FILES_URL = env.text("LAGO_FILES_URL", default="").rstrip(
+    "/"
+)  # a store of Lago's files inside our network
 LAGO_TIMEOUT_SECONDS = env.whole("LAGO_TIMEOUT_SECONDS", default=30)
 if PROCESS == "web":  # a person waits, and jobs carry on what was recorded
     LAGO_TIMEOUT_SECONDS = min(LAGO_TIMEOUT_SECONDS, 8)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lago_sync.client import circuit
 from tests.lago_sync.client.scripted import Scripted, scripted
 
 KEY = "secret-key-of-lago"
@@ -14,4 +15,5 @@ def server(settings) -> Iterator[Scripted]:
     with scripted() as found:
         settings.LAGO_API_URL, settings.LAGO_API_KEY = found.url, KEY
         settings.LAGO_TIMEOUT_SECONDS = 5
+        circuit.forget()  # of an earlier server that happened to have this port
         yield found
