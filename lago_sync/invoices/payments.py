@@ -9,7 +9,7 @@ from kit import transactions
 from kit.errors import Conflict
 from lago_sync.client import invoices
 from lago_sync.customers import methods
-from lago_sync.errors import LagoRefused, LagoUnavailable
+from lago_sync.errors import LagoIntegrationError, LagoRefused, LagoUnavailable, LagoUnreachable
 from lago_sync.invoices import mirror
 from lago_sync.models import LagoInvoice, Purchase
 from orgs.audit import events
@@ -18,6 +18,8 @@ from orgs.audit.events import SYSTEM, Actor
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 25
+_OF_THE_INVOICE = (404, 405, 422)
+"""What Lago answers about an invoice, and not about our key."""
 _LONGEST: int = 2000
 _BUSY = "payment_processor_is_currently_handling_payment"
 
@@ -113,17 +115,18 @@ def mark_paid(
 def tell_paid(*, now: datetime) -> int:
     """Have Lago take for paid what staff marked, the oldest first, and return how many it took. Asks Lago.
 
-    A repeat is harmless, so a mark stands until Lago's answer is in the mirror. Where Lago is away the next run goes on;
-    what it refuses (it was voided) is in the audit log.
+    A repeat is harmless, so a mark stands until Lago's answer is in the mirror. Where Lago is away the next run goes on,
+    and one invoice that it cannot answer for stops no other; what it refuses of one (it was voided) is in the audit log.
     """
     waiting = LagoInvoice.objects.select_related("organization").filter(paid_to_tell_since__isnull=False)
     count = 0
     for invoice in waiting.order_by("paid_to_tell_since")[:_AT_ONCE]:
         try:
             count += _tell_paid(invoice, now)
-        except LagoUnavailable as error:
-            logger.warning("invoice %s is still to be told as paid: %s", invoice.number, error.message)
+        except LagoUnreachable:
             break
+        except LagoIntegrationError as error:
+            logger.warning("invoice %s is still to be told as paid: %s", invoice.number, error.message)
     return count
 
 
@@ -132,6 +135,8 @@ def _tell_paid(invoice: LagoInvoice, now: datetime) -> bool:
     try:
         invoices.update(str(invoice.pk), {"payment_status": "succeeded"})
     except LagoRefused as refusal:
+        if refusal.http_status not in _OF_THE_INVOICE:
+            raise
         refused = refusal.lago_code or refusal.message
     mirror.refresh_one(invoice_id=invoice.pk, now=now)
     with transactions.durable():

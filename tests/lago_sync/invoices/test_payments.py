@@ -11,12 +11,14 @@ from lago_sync.client import circuit
 from lago_sync.errors import LagoUnavailable
 from lago_sync.invoices import mirror, payments
 from lago_sync.invoices.payments import NotPayable
+from lago_sync.models import LagoInvoice
 from lago_sync.subscriptions import plans
 from orgs.audit.events import Actor
 from orgs.audit.models import AuditEvent
 from orgs.models import PlanFee
 from tests.factories import orgs
 from tests.factories.broker import jobs_go_to
+from tests.lago_sync.invoices.story import mirrored
 from tests.lago_sync.purchases.story import Shop
 
 pytestmark = pytest.mark.django_db
@@ -146,6 +148,22 @@ class TestMarkingAsPaid:
         circuit.forget()
         assert tasks.tell_paid() == 1
         assert (unpaid.first.payment_status, unpaid.first.paid_to_tell_since) == ("succeeded", None)
+
+    def test_stands_while_our_key_is_refused_and_one_that_lago_cannot_answer_for_stops_no_other(
+        self, unpaid, settings
+    ):
+        settings.LAGO_PAYMENT_PROVIDER = ""
+        broken, other = mirrored(orgs.team("Globex"), "GLX-001"), unpaid.first
+        unpaid.lago.faults({"method": "PUT", "path": f"/invoices/{broken.pk}", "status": 500, "times": 50})
+        self.marked(unpaid, broken)
+        self.marked(unpaid, other)
+        settings.LAGO_API_KEY = "unknown"
+        assert tasks.tell_paid() == 0
+        assert LagoInvoice.objects.filter(paid_to_tell_since__isnull=False).count() == 2
+        settings.LAGO_API_KEY = unpaid.lago.api_key
+        assert tasks.tell_paid() == 1
+        assert list(LagoInvoice.objects.filter(paid_to_tell_since__isnull=False)) == [broken]
+        assert unpaid.first.payment_status == "succeeded"
 
     def test_what_lago_refuses_is_said_once_and_not_tried_for_ever(self, unpaid, settings):
         settings.LAGO_PAYMENT_PROVIDER = ""
