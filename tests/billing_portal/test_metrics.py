@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -10,7 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lago_sync.client import circuit
 from lago_sync.errors import LagoUnavailable
-from lago_sync.models import Drift, HealthCheck, OutboxEvent, Watermark, WebhookMessage
+from lago_sync.models import (
+    Drift,
+    HealthCheck,
+    Identity,
+    LagoCustomer,
+    OutboxEvent,
+    Purchase,
+    Watermark,
+    WebhookMessage,
+)
 from tests.factories import credits as make_credits
 from tests.factories import orgs as make
 
@@ -127,3 +137,25 @@ def test_drift_an_open_circuit_and_a_lago_that_would_bill_twice_are_told(client)
     assert (found["status", "unhealthy"], found["status", "healthy"]) == (1, 0)
     assert found["purchases_stopped", ""] == 1
     assert found["check_age_seconds", ""] == pytest.approx(60, abs=30)
+
+
+def test_books_that_differ_purchases_under_way_and_the_age_of_mirrors_are_told(client):
+    now = timezone.now()
+    for name, differences in (("Acme", ["Lago has one receipt more."]), ("Globex", [])):
+        team = make.team(name)
+        Identity.objects.create(organization=team, checked_at=now, figures={}, differences=differences)
+    LagoCustomer.objects.create(
+        organization=team, lago_id=uuid4(), currency="USD", invoices_synced_at=now - timedelta(minutes=11)
+    )
+    Purchase.objects.create(
+        organization=team,
+        credits=1000,
+        amount_cents=1000,
+        currency="USD",
+        made_by="usr_1",
+        idempotency_key="k1",
+    )
+    found = read(client)
+    assert found["books_differing", ""] == 1
+    assert (found["purchases", "open"], found["purchases", "flagged"]) == (1, 0)
+    assert found["mirror_age_seconds", "invoices"] == pytest.approx(11 * 60, abs=30)

@@ -69,8 +69,9 @@ def test_come_from_a_public_store_that_lago_leads_to_and_from_none_inside(
     )
     with pytest.raises(LagoUnavailable, match="does not give" if is_asked else "not its own"):
         files.fetch(f"{server.url}/files/1")
+    asked.clear()
     with pytest.raises(LagoUnavailable, match="not its own"):
-        files.fetch(store)
+        files.fetch(store)  # which Lago did not lead to
 
 
 def test_come_from_nowhere_else_though_lago_says_so(server):

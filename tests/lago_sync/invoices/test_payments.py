@@ -146,6 +146,7 @@ class TestMarkingAsPaid:
         assert unpaid.first.paid_to_tell_since is not None, "a look at Lago takes no mark away"
         unpaid.lago.faults()
         circuit.forget()
+        assert "lago_sync.tasks.tell_paid" in {one["task"] for one in settings.CELERY_BEAT_SCHEDULE.values()}
         assert tasks.tell_paid() == 1
         assert (unpaid.first.payment_status, unpaid.first.paid_to_tell_since) == ("succeeded", None)
 
@@ -154,13 +155,14 @@ class TestMarkingAsPaid:
     ):
         settings.LAGO_PAYMENT_PROVIDER = ""
         broken, other = mirrored(orgs.team("Globex"), "GLX-001"), unpaid.first
-        unpaid.lago.faults({"method": "PUT", "path": f"/invoices/{broken.pk}", "status": 500, "times": 50})
+        failing = {"method": "PUT", "path": f"/invoices/{broken.pk}", "status": 500, "times": 50}
         self.marked(unpaid, broken)
         self.marked(unpaid, other)
-        settings.LAGO_API_KEY = "unknown"
+        no_writing = {"method": "PUT", "path": f"/invoices/{other.pk}", "status": 403, "times": 1}
+        unpaid.lago.faults(failing, no_writing)
         assert tasks.tell_paid() == 0
         assert LagoInvoice.objects.filter(paid_to_tell_since__isnull=False).count() == 2
-        settings.LAGO_API_KEY = unpaid.lago.api_key
+        unpaid.lago.faults(failing)
         assert tasks.tell_paid() == 1
         assert list(LagoInvoice.objects.filter(paid_to_tell_since__isnull=False)) == [broken]
         assert unpaid.first.payment_status == "succeeded"
