@@ -1,5 +1,7 @@
 """Paying an invoice: the provider's page, and the stored card charged again, refused in words where there is nothing to do."""
 
+import json
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -158,8 +160,9 @@ class TestMarkingAsPaid:
         failing = {"method": "PUT", "path": f"/invoices/{broken.pk}", "status": 500, "times": 50}
         self.marked(unpaid, broken)
         self.marked(unpaid, other)
-        no_writing = {"method": "PUT", "path": f"/invoices/{other.pk}", "status": 403, "times": 1}
-        unpaid.lago.faults(failing, no_writing)
+        no = json.dumps({"status": 403, "error": "Forbidden", "code": "not_authorized"})
+        may_not = {"method": "PUT", "path": f"/invoices/{other.pk}", "status": 403, "body": no, "times": 1}
+        unpaid.lago.faults(failing, may_not)
         assert tasks.tell_paid() == 0
         assert LagoInvoice.objects.filter(paid_to_tell_since__isnull=False).count() == 2
         unpaid.lago.faults(failing)
