@@ -182,13 +182,21 @@ class TestFinding:
         assert trail.actions(chain=chain) == sorted(named)
         assert trail.actions(chain="org_nobody") == []
 
-    def test_each_filter_has_an_index(self, team):
+    def test_each_filter_has_an_index(self):
+        """Among many rows and with the planner's figures of them: on a few, all indexes cost the same."""
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute(
+                """
+                INSERT INTO audit_auditevent
+                (organization, sequence, at, actor_kind, actor, address, action, target, before, after, previous_hash, hash)
+                SELECT 'org_many', n, now(), 'user', 'a' || n % 50, '', 'b' || n % 50, 'c' || n % 50, '{}', '{}', '', ''
+                FROM generate_series(1, 3000) n
+                """
+            )
+            cursor.execute("ANALYZE audit_auditevent")
         for name in ("action", "actor", "target"):
             search = trail.Search(**{name: "x"})
-            plan = trail.events(chain=team.public_id, search=search)[:50].explain()
+            plan = trail.events(chain="org_many", search=search)[:50].explain()
             assert f"audit_event_by_{name}" in plan, plan
 
 
