@@ -41,15 +41,16 @@ class Session:
 
 
 def draw(*, teams: list[Team], usage: int, since: datetime, seed: int) -> Iterator[Session]:
-    """Yield sessions of `usage` requests together, from `since` on over DAYS, by the calendar of UTC."""
+    """Yield sessions of `usage` requests together, from `since` on over DAYS and not before, by the calendar of UTC."""
     random = Random(seed)  # noqa: S311 - made-up figures, no secret
     sessions = -(-usage // REQUESTS)
-    span = (timedelta(days=DAYS) - REQUESTS * SPACE) / max(sessions, 1)
+    length = REQUESTS * SPACE
+    span = (timedelta(days=DAYS) - 2 * length) / max(sessions, 1)
     for number in range(sessions):
         team = teams[0] if not random.randrange(_OF_THE_LARGEST) else random.choice(teams)
         provider, model = random.choice(MODELS)
         yield Session(
-            at=_within_a_day(since + number * span),
+            at=_within_a_day(since + length + number * span),
             team=team,
             member=random.choice(team.members),
             provider=provider,

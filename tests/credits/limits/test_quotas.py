@@ -67,11 +67,11 @@ class TestQuota:
         assert [isinstance(one, QuotaExceeded) for one in outcomes] == [False, False, True, True, True]
 
     def test_begins_anew_the_next_day_until_the_month_is_used_up(self, team):
-        make.settle(make.charge(team), make.charge(team))
-        with make.later("1 day"):
-            if len(used("month")) == 1 and datetime.now(UTC).day < 28:
-                outcomes = make.settle(make.charge(team), make.charge(team))
-                assert outcomes[1].details["limit"]["scope"] == "month"
+        with make.at("2031-05-10T12:00:00"):
+            make.settle(make.charge(team), make.charge(team))
+        with make.at("2031-05-11T12:00:00"):
+            outcomes = make.settle(make.charge(team), make.charge(team))
+            assert outcomes[1].details["limit"]["scope"] == "month"
         assert used() == [2, 1]
 
     def test_day_is_that_of_the_organizations_calendar(self, team):

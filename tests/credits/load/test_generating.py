@@ -32,6 +32,14 @@ def test_the_books_hold_every_law_and_have_what_was_asked_for(generated):
     assert list(reconcile.prove_all()) == []
 
 
+def test_shortly_before_midnight_no_use_is_older_than_what_paid_for_it():
+    """A session that would go on past midnight is moved before it."""
+    with make.at("2031-05-10T23:59:00"):
+        made = generating.generate(organizations=1, members=1, usage=8)
+        assert UsageRecord.objects.earliest("occurred_at").occurred_at >= team(made, 0).created_at
+        assert list(reconcile.prove_all()) == []
+
+
 def test_use_is_spread_over_organizations_payers_departments_and_days(generated):
     used = UsageRecord.objects.aggregate(
         days=Count("day", distinct=True),

@@ -129,9 +129,9 @@ class TestAtLago:
         card(shop.organization)  # here only: the sandbox charges none
         configure(shop.organization)
         shop.advance(shop.order(key="makes the wallet"))
-        refused = place(shop.organization)
+        refused = place(shop.organization, timezone.now())
         ended(refused)
-        next_one = shop.advance(place(shop.organization))
+        next_one = shop.advance(place(shop.organization, timezone.now()))
         top_up = shop.top_up(refused)
         assert shop.advance(refused).status == "failed"
         assert shop.invoice(top_up)["status"] == "voided"
