@@ -103,24 +103,31 @@ def _due(fee: PlanFee, now: datetime) -> list[Slice]:
     begun = [
         one for one in slices(fee) if one.credits and (one.start <= now or one.start == fee.period_start)
     ]
-    granted = set(
-        Grant.objects.filter(
-            organization=fee.subscription.organization,
-            source=Grant.Source.PLAN,
-            reference__in=[_reference(fee, one.start) for one in begun],
-        ).values_list("reference", flat=True)
-    )
+    granted = _granted(fee, begun)
     wanted = [one for one in begun if _reference(fee, one.start) not in granted]
-    return [one for one in wanted if one.start == fee.period_start or _still_runs(fee, one.start)]
+    return [one for one in wanted if one.start == fee.period_start or _still_runs(fee, one)]
 
 
-def _still_runs(fee: PlanFee, start: datetime) -> bool:
-    """Tell whether a later month of the fee is due at all: not after the subscription ended or the plan was changed."""
+def _granted(fee: PlanFee, months: Sequence[Slice]) -> set[str]:
+    """Return the references of these months that were granted."""
+    rows = Grant.objects.filter(
+        organization=fee.subscription.organization,
+        source=Grant.Source.PLAN,
+        reference__in=[_reference(fee, one.start) for one in months],
+    )
+    return set(rows.values_list("reference", flat=True))
+
+
+def _still_runs(fee: PlanFee, month: Slice) -> bool:
+    """Tell whether a later month of the fee is due at all: not after the subscription ended or the plan was changed.
+
+    A month in which the plan was changed is settled by the fee of the new plan, also where the old one comes back.
+    """
     subscription = fee.subscription
     if subscription.plan_id != fee.plan_id or subscription.ended_at is not None:
         return False
     later = PlanFee.objects.filter(subscription=subscription, period_start__gt=fee.period_start)
-    return not later.filter(period_start__lte=start).exists()
+    return not later.filter(period_start__lt=month.end).exists()
 
 
 def _grant(fee: PlanFee, of: Slice, now: datetime, by: Actor) -> Grant:
@@ -153,24 +160,26 @@ def _over_by(organization: Organization, at: datetime) -> list[GrantBalance]:
 
 
 def _replaced(fee: PlanFee) -> Decimal:
-    """Return what the replaced plan had brought for the rest of its month.
+    """Return what the replaced plan had brought for the rest of its month; below zero what it still owes.
 
     That is as much of its credits as of its price was given back; of a yearly price, which says nothing of one month, as
-    much as of its present month is left.
+    much as of its present month is left. Where the hourly job had not brought that month yet, the part of it that is over
+    is owed.
     """
     if fee.replaced_plan is None:
         return ZERO
     whole = Decimal(fee.replaced_plan.included_credits)
-    for month in _months_of_replaced(fee):
-        if month.start <= fee.period_start < month.end:
-            rest, length = month.end - fee.period_start, month.end - month.start
-            return whole - amounts.portion(whole, (length - rest) // _TICK, length // _TICK)
+    if (found := _month_of_replaced(fee)) is not None:
+        before, month = found
+        over, length = fee.period_start - month.start, month.end - month.start
+        brought = whole if _granted(before, [month]) else ZERO
+        return brought - amounts.portion(whole, over // _TICK, length // _TICK)
     kept = fee.replaced_full_cents - fee.credited_cents
     return whole - _part(whole, kept, fee.replaced_full_cents, free=whole)
 
 
-def _months_of_replaced(fee: PlanFee) -> Sequence[Slice]:
-    """Return the months of the replaced plan's fee, where that was paid for more than one."""
+def _month_of_replaced(fee: PlanFee) -> tuple[PlanFee, Slice] | None:
+    """Return the replaced plan's fee with its month that a fee begins in, where that was paid for more than one."""
     before = PlanFee.objects.filter(
         subscription_id=fee.subscription_id,
         plan=fee.replaced_plan,
@@ -178,8 +187,11 @@ def _months_of_replaced(fee: PlanFee) -> Sequence[Slice]:
         period_end__gt=fee.period_start,
     )
     last = before.select_related("plan", "replaced_plan").order_by("-period_start").first()
-    months = slices(last) if last is not None and last.replaced_plan is None else []
-    return months if len(months) > 1 else []
+    if last is None or last.replaced_plan is not None:
+        return None
+    months = slices(last)
+    running = [one for one in months if one.start <= fee.period_start < one.end]
+    return (last, running[0]) if len(months) > 1 and running else None
 
 
 def _starts(fee: PlanFee) -> list[datetime]:

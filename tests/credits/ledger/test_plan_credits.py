@@ -252,6 +252,26 @@ class TestAYear:
         with make.later("65 days"):
             assert due(fee) == []
 
+    @pytest.mark.parametrize("job_was_late", [False, True])
+    def test_replaced_before_the_job_brought_the_new_month_brings_no_less_and_that_month_never(
+        self, job_was_late
+    ):
+        start, end = datetime(2031, 1, 10, 12, tzinfo=UTC), datetime(2032, 1, 10, 12, tzinfo=UTC)
+        with make.at(f"{start:%Y-%m-%dT%H:%M:%S}"):
+            team = make.team()
+            fee = pay(team, "starter", 19000, 19000, start, end)
+        changed = datetime(2031, 2, 13, 12, tzinfo=UTC)  # three of 28 days into the second month
+        with make.at(f"{changed:%Y-%m-%dT%H:%M:%S}"):
+            if not job_was_late:
+                assert len(due(fee)) == 1
+            rest = {"replaced_plan": plan("starter"), "credited_cents": 17200, "replaced_full_cents": 19000}
+            pay(team, "professional", 44400, 49000, changed, end, **rest)
+            make.subscribe(team, "starter")
+            assert due(fee) == []
+        brought = [grant.credits for grant in granted(team)]
+        part = Decimal("214.285714")  # 2,000 of three days of 28
+        assert brought == ([2000, 6000 + part] if job_was_late else [2000, 2000, 4000 + part])
+
     def test_in_part_brings_whole_months_and_the_rest_in_the_last(self, now):
         fee = pay(make.team(), "professional", 24500, 49000, now, now + 182 * DAY)
         credits = [one.credits for one in plan_credits.slices(fee)]
