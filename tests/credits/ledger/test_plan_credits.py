@@ -12,7 +12,7 @@ from credits.models import Grant, GrantBalance
 from orgs import subscriptions
 from orgs.audit.events import SYSTEM
 from orgs.clock import read
-from orgs.models import Plan
+from orgs.models import Plan, PlanFee
 from tests.factories import credits as make
 
 pytestmark = pytest.mark.django_db
@@ -264,8 +264,11 @@ class TestAYear:
         with make.at(f"{changed:%Y-%m-%dT%H:%M:%S}"):
             if not job_was_late:
                 assert len(due(fee)) == 1
+            read_before = PlanFee.objects.select_related("subscription").get(pk=fee.pk)
             rest = {"replaced_plan": plan("starter"), "credited_cents": 17200, "replaced_full_cents": 19000}
             pay(team, "professional", 44400, 49000, changed, end, **rest)
+            with transaction.atomic():  # as a job that read the fee before the change
+                assert plan_credits.grant_due(fee=read_before, by=SYSTEM) == []
             make.subscribe(team, "starter")
             assert due(fee) == []
         brought = [grant.credits for grant in granted(team)]
